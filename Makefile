@@ -1,0 +1,92 @@
+# The one entry point, the same for people and for CI. Every target sets up what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export REPLATFORM_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sophia-replatform
+VENV := $(REPLATFORM_CACHE)/venv-$(shell sha256sum requirements/dev.txt | cut -c1-12)
+export PATH := $(VENV)/bin:$(PATH)
+export LAB_K3S ?= stand-in
+export MOLECULE_GLOB := molecule/*/molecule.yml
+
+RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
+SCRIPTS = $(shell git grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh')
+
+say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.PHONY: venv
+venv: $(VENV)/.ready ## Make the locked Python environment and print its folder
+	@echo $(VENV)
+
+$(VENV)/.ready: requirements/dev.txt
+	@tools/venv $(VENV) && touch $@
+
+.PHONY: demo
+demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and show the report (LAB_KEEP=1 keeps the lab)
+	$(call say,A fresh lab)
+	@lab/down
+	@lab/up
+	@tools/rotate artifacts/lab
+	$(call say,The migration)
+	@$(RUN_ANSIBLE) playbooks/migrate.yml || { $(RUN_ANSIBLE) playbooks/report.yml; exit 1; }
+	$(call say,The result)
+	@$(RUN_ANSIBLE) playbooks/verify.yml
+	@if [ -z "$(LAB_KEEP)" ]; then lab/down; lab/engine stop; fi
+	@echo "report: artifacts/lab/report.html"
+
+.PHONY: test
+test: lint unit sanity chart molecule ## Run every test
+
+.PHONY: lint
+lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
+	$(call say,Lint)
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@shellcheck $(SCRIPTS)
+	@yamllint --strict .
+	@ansible-lint --strict
+	@for role in roles/*/; do tools/role_readme --check "$$(basename "$$role")"; done
+	@antsibull-changelog lint
+
+.PHONY: unit
+unit: $(VENV)/.ready ## Unit and property tests
+	$(call say,Unit tests)
+	@pytest -n 2
+
+.PHONY: sanity
+sanity: $(VENV)/.ready ## ansible-test sanity on the built artefact
+	$(call say,Sanity of the built artefact)
+	@tools/sanity
+
+.PHONY: chart
+chart: $(VENV)/.ready ## helm lint, helm template, and the result against the schemas of today's Kubernetes
+	$(call say,Chart)
+	@tests/chart/run
+
+.PHONY: molecule
+molecule: $(VENV)/.ready ## The lab and the whole migration on it, killed in every phase and run twice
+	$(call say,Molecule)
+	@lab/prepare
+	@molecule test --all
+	@lab/engine stop
+
+.PHONY: bench
+bench: $(VENV)/.ready ## Side-by-side ratios
+	@benchmarks/run
+
+.PHONY: lab-up
+lab-up: $(VENV)/.ready ## Start the embedded fleet with its Swarm and its sample platform
+	@lab/up
+
+.PHONY: lab-down
+lab-down: $(VENV)/.ready ## Remove the embedded fleet; images and builds stay in the cache
+	@lab/down
+
+.PHONY: clean
+clean: ## Remove the lab, the cache folder and the packages that were installed for it
+	@tools/clean

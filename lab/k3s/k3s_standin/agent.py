@@ -1,0 +1,180 @@
+"""The agent: containerd, kubelet, kube-proxy, and the loops that keep this node's network, volumes and GPUs right."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import yaml
+
+from . import cgroups, containerd, kubeconfig, kubelet, logs, network, node, notify, pki
+from .api import Api
+from .child import Child, wait_until
+from .join import join
+from .settings import CONTAINERD_SOCKET, Settings
+from .storage import VOLUMES, Provisioner
+
+
+def write_bundle(settings: Settings, url: str, bundle: dict[str, Any]) -> None:
+    agent = settings.agent_dir
+    for name, content in bundle["files"].items():
+        pki.write(agent / name, content.encode(), 0o644)
+    for name, pair in bundle["pairs"].items():
+        pki.write(agent / f"{name}.crt", pair["crt"].encode(), 0o644)
+        pki.write(agent / f"{name}.key", pair["key"].encode())
+    ca = agent / "server-ca.crt"
+    pki.write(agent / "kubeproxy.kubeconfig", kubeconfig.from_files(url, ca, agent / "client-kube-proxy.crt"))
+    pki.write(agent / "k3scontroller.kubeconfig", kubeconfig.from_files(url, ca, agent / "client-k3s-controller.crt"))
+    bootstrap = kubeconfig.render(url, ca.read_bytes(), token=bundle["bootstrap-token"])
+    pki.write(agent / "bootstrap.kubeconfig", bootstrap)
+    forget_other_cluster(settings, url, ca.read_bytes())
+
+
+def forget_other_cluster(settings: Settings, url: str, ca: bytes) -> None:
+    """A kubelet identity of another cluster, or for another address, would never be let in: ask for a new one."""
+    identity = settings.agent_dir / "kubelet.kubeconfig"
+    if not identity.exists():
+        return
+    cluster = yaml.safe_load(identity.read_text())["clusters"][0]["cluster"]
+    if cluster["server"] != url or kubeconfig.render(url, ca).find(cluster["certificate-authority-data"].encode()) < 0:
+        logs.info("the kubelet's identity belongs to another cluster: asking for a new one")
+        identity.unlink()
+        for file in (settings.agent_dir / "pki").glob("kubelet-client*"):
+            file.unlink()
+
+
+def prepare_host(settings: Settings) -> None:
+    for name in ("images", "pod-manifests", "containerd", "etc/containerd", "etc/cni/net.d", "pki"):
+        (settings.agent_dir / name).mkdir(parents=True, exist_ok=True)
+    CONTAINERD_SOCKET.parent.mkdir(parents=True, exist_ok=True)
+    network.enable_forwarding()
+    if not Path("/dev/kmsg").exists():  # the kubelet reads the kernel's log; a container has no such device
+        os.mknod("/dev/kmsg", 0o600 | stat.S_IFCHR, os.makedev(1, 11))
+
+
+def start_containerd(settings: Settings) -> Child:
+    agent = settings.agent_dir
+    runtimes = containerd.found_runtimes()
+    text = containerd.config(settings, runtimes, containerd.read_registries())
+    pki.write(agent / "etc/containerd/config.toml", text.encode())
+    if runtimes:
+        logs.info(f"Found container runtimes: {', '.join(f'{k} ({v})' for k, v in runtimes.items())}")
+    path = f"{containerd.NVIDIA_PATH}:{os.environ.get('PATH', '')}"
+    child = Child("containerd", containerd.command(settings), agent / "containerd/containerd.log", path).start()
+    wait_until("containerd", 120, containerd.answers)
+    return child
+
+
+def resolv_conf(settings: Settings) -> str:
+    """A resolver on loopback does not exist inside a pod; K3s writes a file of its own then, and so does this."""
+    chosen = settings.text("resolv-conf")
+    if chosen:
+        return chosen
+    present = Path("/etc/resolv.conf").read_text() if Path("/etc/resolv.conf").exists() else ""
+    servers = [
+        line.split()[1] for line in present.splitlines() if line.startswith("nameserver") and len(line.split()) > 1
+    ]
+    if servers and not all(server.startswith("127.") for server in servers):
+        return ""
+    # Kept as it is for the cluster DNS, which runs in the host's network; pods ask the cluster DNS.
+    return "/etc/resolv.conf"
+
+
+def loop(name: str, work: Callable[[], None], pause: float) -> None:
+    """Do ``work`` for ever in a thread of its own; what fails is said and tried again."""
+
+    def run() -> None:
+        while True:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  the API may be away for minutes: this node goes on by itself
+                logs.warning(f"{name}: {str(error)[:300]}")
+            time.sleep(pause)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+class Agent:
+    def __init__(self, settings: Settings, url: str) -> None:
+        self.settings, self.url = settings, url
+        self.children: list[Child] = []
+        self.images = containerd.Images(settings)
+        self.gpus = node.declared_gpus()
+        self.routes: dict[str, str] = {}
+
+    def start_runtime(self) -> None:
+        """The part that needs no server."""
+        prepare_host(self.settings)
+        self.children.append(start_containerd(self.settings))
+        self.images.import_new()
+
+    def start_node(self, bundle: dict[str, Any]) -> None:
+        """Run the kubelet with what the server gave; returns when the node is registered."""
+        settings, agent = self.settings, self.settings.agent_dir
+        write_bundle(settings, self.url, bundle)
+        self.shared: dict[str, str] = bundle["config"]
+        stem = agent / "client-k3s-controller"
+        self.api = Api(self.url, agent / "server-ca.crt", stem.with_suffix(".crt"), stem.with_suffix(".key"))
+        network.ensure_rules(self.shared["cluster-cidr"])
+        self.routes = network.present_routes(self.shared["cluster-cidr"])
+        config = agent / "etc/kubelet.yaml"
+        text = yaml.safe_dump(kubelet.kubelet_config(settings, self.shared, cgroups.prepare()))
+        pki.write(config, text.encode())
+        self.children.append(Child("kubelet", kubelet.kubelet(settings, config, resolv_conf(settings))).start())
+        self.children.append(Child("kube-proxy", kubelet.kube_proxy(settings, self.shared)).start())
+        self.start_loops()
+        wait_until(f"node {settings.node_name} to register", 600, lambda: self.api.get(self.path), 0.5)
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/nodes/{self.settings.node_name}"
+
+    def start_loops(self) -> None:
+        provisioner = Provisioner(self.api, self.settings.node_name, self.settings.data / "storage")
+        loop("nodes", self.follow_nodes, 2)
+        loop("firewall", lambda: network.ensure_rules(self.shared["cluster-cidr"]), 15)
+        loop("images", self.images.import_new, 10)
+        loop("claims", lambda: self.follow("/api/v1/persistentvolumeclaims", provisioner.provision), 2)
+        loop("volumes", lambda: self.follow(VOLUMES, provisioner.reclaim), 2)
+
+    def follow(self, path: str, act: Callable[[list[dict[str, Any]]], None]) -> None:
+        for items in self.api.changes(path):
+            act(items)
+
+    def follow_nodes(self) -> None:
+        for nodes in self.api.changes("/api/v1/nodes"):
+            name = self.settings.node_name
+            own = next((n for n in nodes if n["metadata"]["name"] == name), None)
+            subnet = network.own_subnet(nodes, name)
+            if subnet:
+                self.write_cni(subnet)
+            self.routes = network.set_routes(network.wanted_routes(nodes, name), self.routes)
+            if own:
+                node.advertise(self.api, own, self.gpus)
+                node.annotate(self.api, own, self.settings.node_ip, self.gpus)
+
+    def write_cni(self, subnet: str) -> None:
+        file = self.settings.agent_dir / "etc/cni/net.d/10-k3s.conflist"
+        text = network.cni_config(subnet, self.shared["cluster-cidr"])
+        if not file.exists() or file.read_text() != text:
+            pki.write(file, text.encode())
+
+    def stop(self) -> None:
+        for child in reversed(self.children):
+            child.stop(5)
+
+
+def run(settings: Settings) -> Agent:
+    token = settings.secret("token")
+    agent = Agent(settings, settings.text("server").rstrip("/"))
+    # Before anything of this node changes: a refused token shall leave no trace.
+    bundle = join(settings, agent.url, token)
+    agent.start_runtime()
+    agent.start_node(bundle)
+    logs.info(f"k3s agent is up and running: node {settings.node_name}")
+    notify.ready()
+    return agent

@@ -1,0 +1,23 @@
+"""Run one service of the sample platform. Environment: SERVICE (its name), PORT."""
+
+from __future__ import annotations
+
+import os
+
+from sample_platform import others
+from sample_platform.server import Server
+
+
+def main() -> None:
+    name = os.environ["SERVICE"]
+    if name == "unified-memory":
+        from sample_platform import memory
+
+        routes = memory.ROUTES
+    else:
+        routes = others.ROUTES.get(name, others.MCP)
+    Server(name, int(os.environ["PORT"]), routes).run()
+
+
+if __name__ == "__main__":
+    main()

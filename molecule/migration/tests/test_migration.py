@@ -1,0 +1,121 @@
+"""After the migration: the fleet serves from K3s, the Swarm is gone, and nothing was lost on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+import testinfra
+import yaml
+
+PROJECT = pathlib.Path(__file__).parents[3]
+ARTIFACTS = PROJECT / "artifacts" / "lab"
+CACHE = pathlib.Path(os.environ.get("REPLATFORM_CACHE") or pathlib.Path.home() / ".cache/sophia-replatform")
+ROUTES = [
+    route
+    for route in yaml.safe_load((PROJECT / "inventories/lab/group_vars/all/replatform.yml").read_text())[
+        "replatform_services"
+    ]
+    if route["kind"] == "http"
+]
+GROUPS = yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())["all"]["children"]
+HOSTS = [name for group in ("k3s_server", "k3s_agent") for name in GROUPS[group]["hosts"]]
+EDGE = "docker://replatform-lab-sophia-production-instance"
+testinfra_hosts = [EDGE]
+
+
+@pytest.fixture(scope="module", name="report")
+def report_fixture() -> dict[str, t.Any]:
+    """What the run reported."""
+    return json.loads((ARTIFACTS / "report.json").read_text())
+
+
+@pytest.fixture(scope="module", name="journal")
+def journal_fixture() -> list[dict[str, t.Any]]:
+    """Every step that was recorded."""
+    return [json.loads(line) for line in (ARTIFACTS / "journal.jsonl").read_text().splitlines()]
+
+
+def kubectl(*arguments: str) -> dict[str, t.Any]:
+    """What the cluster itself says."""
+    command = ["kubectl", "--kubeconfig", str(ARTIFACTS / "kubeconfig"), *arguments, "-o", "json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_no_request_was_lost(report: dict[str, t.Any]) -> None:
+    assert report["cutover"]["requests"]["failed"] == 0
+    assert report["cutover"]["requests"]["total"] >= 50_000
+
+
+def test_all_phases_ended_well(report: dict[str, t.Any]) -> None:
+    assert {name: phase["status"] for name, phase in report["phases"].items()} == dict.fromkeys(
+        ("repository", "cluster", "platform", "cutover"), "ok"
+    )
+
+
+def test_every_phase_was_killed_once(journal: list[dict[str, t.Any]]) -> None:
+    begun = [record["phase"] for record in journal if record["operation"] == "phase" and record["event"] == "start"]
+    for phase in ("repository", "cluster", "platform", "cutover"):
+        assert begun.count(phase) >= 2
+
+
+def test_repository_is_tidy_and_protected_files_are_unchanged(report: dict[str, t.Any]) -> None:
+    assert report["repository"]["root_files_before"] > 300
+    assert report["repository"]["root_files_after"] < 100
+    assert report["repository"]["protected_changed"] == 0
+
+
+def test_all_five_nodes_are_ready_with_their_gpu(report: dict[str, t.Any]) -> None:
+    nodes = kubectl("get", "nodes")["items"]
+    ready = {
+        node["metadata"]["name"]: node["status"]["allocatable"].get("nvidia.com/gpu")
+        for node in nodes
+        for condition in node["status"]["conditions"]
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }
+    assert ready == {node["name"]: str(node["gpus"]) for node in report["cluster"]["nodes"]}
+    assert len(ready) == 5
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route["name"])
+def test_every_endpoint_answers_from_k3s_through_the_edge(host, route: dict[str, t.Any]) -> None:
+    answer = host.check_output("curl -sS -D - -H 'Host: %s' http://127.0.0.1%s", route["host"], route["path"]).lower()
+    assert answer.startswith("http/1.1 200")
+    assert "x-orchestrator: k3s" in answer
+
+
+def test_every_endpoint_was_asked(report: dict[str, t.Any]) -> None:
+    assert {endpoint["status"] for endpoint in report["platform"]["endpoints"]} == {200}
+    assert {endpoint["name"] for endpoint in report["platform"]["endpoints"]} >= {route["name"] for route in ROUTES}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_swarm_is_gone(name: str) -> None:
+    node = testinfra.get_host(f"docker://replatform-lab-{name}")
+    assert node.check_output("docker info --format '{{.Swarm.LocalNodeState}}'") == "inactive"
+    assert node.check_output("docker ps --quiet --filter label=com.docker.swarm.task") == ""
+
+
+def test_rows_written_on_the_swarm_are_read_on_k3s(host) -> None:
+    count = host.check_output("curl -sSf -H 'Host: memory.sophia.lab' http://127.0.0.1/memories/count")
+    assert json.loads(count)["count"] > 0
+
+
+def test_breadcrumbs_lie_in_the_repository() -> None:
+    repository = CACHE / "lab" / "repository"
+    assert (repository / "MIGRATION_COMPLETE.md").is_file()
+    assert (repository / "archive" / "docker-swarm-legacy" / "docker-stack.yml").is_file()
+    assert not (repository / "docker-stack.yml").exists()
+
+
+def test_no_secret_lies_in_the_evidence() -> None:
+    secrets = [path.read_bytes().strip() for path in (CACHE / "lab" / "secrets").iterdir()]
+    assert secrets
+    for path in ARTIFACTS.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [secret for secret in secrets if secret in content], path

@@ -1,0 +1,55 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role k3s' questions to the pure functions of module_utils/k3s; each filter is documented in its own YAML file."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s import bootstrap, host, nodes, release, settings
+
+
+def _clear(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    """A refusal becomes a filter error that is one line."""
+
+    def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return function(*args, **kwargs)
+        except ReplatformError as exc:
+            raise AnsibleFilterError(str(exc)) from exc
+
+    return wrapped
+
+
+def node_faults(listing: t.Mapping[str, t.Any], expected: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    return nodes.node_faults(nodes.nodes(listing), expected)
+
+
+def newer_than(mtimes: t.Iterable[float], started: str) -> bool:
+    """Whether any modification time is later than systemd's timestamp (in UTC) of a process' start."""
+    if not started:
+        return False
+    moment = datetime.datetime.strptime(started, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=datetime.timezone.utc)
+    return any(int(mtime) > moment.timestamp() for mtime in mtimes)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "k3s_api_url": bootstrap.api_url,
+            "k3s_bootstrap": _clear(bootstrap.bootstrap),
+            "k3s_checksum": _clear(release.checksum),
+            "k3s_expected_node": nodes.expected_node,
+            "k3s_host_faults": host.host_faults,
+            "k3s_label_changes": nodes.label_changes,
+            "k3s_newer_than": newer_than,
+            "k3s_node_faults": node_faults,
+            "k3s_nodes": nodes.nodes,
+            "k3s_redact": release.redact,
+            "k3s_setting_faults": settings.setting_faults,
+            "k3s_servers": bootstrap.servers,
+            "k3s_units": host.units,
+        }

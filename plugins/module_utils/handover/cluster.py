@@ -1,0 +1,124 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one place of this package that imports the Kubernetes client: who owns a name, and scripts in a store's pod."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import traceback
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+
+try:
+    import kubernetes
+    import kubernetes.stream
+    import urllib3
+    import websocket
+
+    IMPORT_ERROR: str | None = None
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+
+# A node's agent that restarts loses the connection, or doesn't know its pods for a moment.
+TRIES = 5
+PAUSE_S = 3.0
+
+
+class Cluster:
+    """A namespace of a cluster. O(kubeconfig) is the path of the file that says how it is reached."""
+
+    def __init__(self, kubeconfig: str, namespace: str, timeout_s: float = 600) -> None:
+        self.namespace = namespace
+        self.timeout_s = timeout_s
+        with api_errors(f"read the kubeconfig {kubeconfig}"):
+            self.api: t.Any = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(kubeconfig))
+
+    def selects_pods(self, service: str) -> bool:
+        """Whether the Service O(service) leads to pods of the cluster; if not, to endpoints that were given by hand."""
+        return bool(self._service(service)["spec"].get("selector"))
+
+    def pod_of(self, service: str) -> str:
+        """The name of a ready pod behind the Service O(service). Raises C(ReplatformError) when there is none."""
+        selector = self._service(service)["spec"].get("selector") or {}
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        with api_errors(f"list the pods of {service}"):
+            answer = self.api.list_namespaced_pod(self.namespace, label_selector=labels, _preload_content=False)
+        for pod in json.loads(answer.data)["items"] if labels else []:
+            conditions = pod["status"].get("conditions") or []
+            if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+                return str(pod["metadata"]["name"])
+        raise ReplatformError(
+            f"no pod of {self.namespace}/{service} is ready: look at it before anything is handed over"
+        )
+
+    def run(self, pod: str, script: str, *arguments: str) -> str:
+        """What a shell script prints in O(pod). Its arguments must hold no secret, since they show in the process list.
+
+        The script may be run more than once, also at the same time: when the connection is lost, nobody knows how far it got.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                return self._run_once(pod, script, *arguments)
+            except _ConnectionLostError:
+                if not left:
+                    raise
+                time.sleep(PAUSE_S)
+        raise AssertionError("unreachable")
+
+    def _run_once(self, pod: str, script: str, *arguments: str) -> str:
+        with api_errors(f"run a script in pod {pod}"):
+            stream = kubernetes.stream.stream(
+                self.api.connect_get_namespaced_pod_exec,
+                pod,
+                self.namespace,
+                command=["/bin/sh", "-c", script, "sh", *arguments],
+                stdin=False,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _preload_content=False,
+            )
+            stream.run_forever(timeout=self.timeout_s)
+            if stream.is_open():
+                stream.close()
+                raise ReplatformError(f"a script in pod {pod} has not ended within {self.timeout_s:g} s")
+            out, err, code = stream.read_stdout(), stream.read_stderr(), stream.returncode
+        if code is None:
+            raise _ConnectionLostError(f"the connection to pod {pod} was lost while a script ran there")
+        if code != 0:
+            raise ReplatformError(f"a script in pod {pod} failed: {first_error(str(err or '')) or f'status {code}'}")
+        return str(out)
+
+    def _service(self, name: str) -> dict[str, t.Any]:
+        with api_errors(f"read Service {self.namespace}/{name}"):
+            answer = self.api.read_namespaced_service(name, self.namespace, _preload_content=False)
+        return dict(json.loads(answer.data))
+
+
+class _ConnectionLostError(ReplatformError):
+    """The cluster could not be reached, or not long enough to learn the outcome."""
+
+
+def first_error(text: str) -> str:
+    """The line that says what went wrong: the first that speaks of an error, else the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+
+
+@contextlib.contextmanager
+def api_errors(doing: str) -> t.Iterator[None]:
+    """What the client raises within becomes one C(ReplatformError) line that says what could not be done."""
+    try:
+        yield
+    except kubernetes.client.exceptions.ApiException as exc:
+        # Status 0 is a connection for a script that was not made; the reason is all of what the server said.
+        error = _ConnectionLostError if exc.status == 0 else ReplatformError
+        raise error(f"could not {doing}: {exc.status or ''} {exc.reason}".replace("\n", " ").strip()) from exc
+    except websocket.WebSocketException as exc:
+        raise _ConnectionLostError(f"could not {doing}: {exc}") from exc
+    except (kubernetes.config.ConfigException, urllib3.exceptions.HTTPError, OSError) as exc:
+        raise ReplatformError(f"could not {doing}: {exc}") from exc

@@ -1,0 +1,147 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What to do next to hand a Redis over. Pure: an observation in, a step out.
+
+The new instance becomes a replica of the old one. When it has caught up, the old one is made to refuse writes
+(C(min-replicas-to-write) at a number that is never reached; reads go on), the last offset is waited for, and the new one is
+promoted. At no moment do both take writes under the name.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
+
+FENCE = 99
+STATES = ("copied", "idle", "writable")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance; O(replid) and O(replid2) are its present and former replication IDs."""
+
+    role: str
+    keys: int = 0
+    offset: int = 0
+    replid: str = ""
+    replid2: str = ""
+    link_up: bool = False
+    source: str = ""
+    min_replicas: int = 0
+    clients: int = 0
+
+    @property
+    def fenced(self) -> bool:
+        return self.min_replicas == FENCE
+
+
+@dataclass(frozen=True)
+class World:
+    """O(switched) is whether the name leads to the new instance; O(old) is None when it does not answer."""
+
+    switched: bool
+    old: Instance | None
+    new: Instance
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """O(state) is one of RV(STATES); O(source) is the old instance as C(host:port)."""
+
+    state: str
+    source: str
+    overwrite: bool = False
+
+
+def parse_status(text: str) -> Instance:
+    """An instance from the C(key:value) lines of C(INFO), with C(keys), C(min_replicas) and C(clients) added to them."""
+    values = dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
+    role = values.get("role", "")
+    syncing = values.get("master_sync_in_progress", "0") == "1"
+    return Instance(
+        role=role,
+        keys=int(values["keys"]),
+        offset=int(values["slave_repl_offset" if role == "slave" else "master_repl_offset"]),
+        replid=values.get("master_replid", ""),
+        replid2=values.get("master_replid2", ""),
+        link_up=values.get("master_link_status") == "up" and not syncing,
+        source=f"{values['master_host']}:{values['master_port']}" if role == "slave" else "",
+        min_replicas=int(values["min_replicas"]),
+        clients=int(values["clients"]),
+    )
+
+
+def next_step(world: World, wanted: Wanted) -> Decision:
+    """The next step towards O(wanted)."""
+    if wanted.state == "idle":
+        return _idle(world)
+    if wanted.state == "writable":
+        return _writable(world)
+    return _copied(world, wanted)
+
+
+def _copied(world: World, wanted: Wanted) -> Decision:
+    if world.switched:
+        return Done("the name leads to the new instance already")
+    old, new = world.old, world.new
+    if old is None:
+        return Refused("the old instance does not answer, so there is nothing to copy from: bring it back first")
+    if new.role == "master":
+        if old.fenced and new.replid2 == old.replid:
+            return Done(f"the new instance has taken over {new.keys} keys")
+        if new.keys > old.keys and not wanted.overwrite:
+            return Refused(
+                f"the new instance holds {new.keys} keys, more than the old one's {old.keys}: set overwrite if they may be"
+                " lost, or find out who wrote them"
+            )
+        return Step("replicate", {"source": wanted.source})
+    if new.source != wanted.source:
+        return Step("replicate", {"source": wanted.source})
+    if not new.link_up:
+        return Step("wait_for_sync", {}, changes=False)
+    if not old.fenced:
+        return Step("stop_writes")
+    if new.offset < old.offset:
+        return Step("wait_for_offset", {}, changes=False)
+    return Step("promote", {"offset": new.offset})
+
+
+def _idle(world: World) -> Decision:
+    if not world.switched:
+        return Refused("the name still leads to the old instance: switch it first")
+    if world.old is None:
+        return Done("the old instance is stopped")
+    if not world.old.fenced:
+        return Step("stop_writes")
+    if world.old.clients:
+        return Step("wait_for_clients", {"clients": world.old.clients}, changes=False)
+    return Done("nobody is connected to the old instance")
+
+
+def _writable(world: World) -> Decision:
+    if world.switched:
+        return Refused("the name leads to the new instance: the old one must not take writes beside it")
+    if world.old is None:
+        return Refused("the old instance does not answer: bring it back first")
+    return Step("allow_writes") if world.old.fenced else Done("the old instance takes writes")
+
+
+def simulate(world: World, step: Step) -> World:
+    """The world after O(step), as far as RV(next_step) looks at it."""
+    old, new = world.old, world.new
+    if old is None:
+        return world
+    changes: dict[str, t.Callable[[], World]] = {
+        "replicate": lambda: replace(world, new=replace(new, role="slave", source=step.data["source"], link_up=False)),
+        "wait_for_sync": lambda: replace(world, new=replace(new, link_up=True, offset=old.offset)),
+        "wait_for_offset": lambda: replace(world, new=replace(new, offset=old.offset)),
+        "stop_writes": lambda: replace(world, old=replace(old, min_replicas=FENCE)),
+        "allow_writes": lambda: replace(world, old=replace(old, min_replicas=0)),
+        "promote": lambda: replace(
+            world, new=replace(new, role="master", source="", replid2=old.replid, keys=old.keys)
+        ),
+        "wait_for_clients": lambda: replace(world, old=replace(old, clients=0)),
+    }
+    return changes[step.name]()

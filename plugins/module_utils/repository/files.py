@@ -1,0 +1,48 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writing files that are whole after a crash, and reading them without following links."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_whole(path: str, lines: t.Iterable[str]) -> None:
+    """Write a file of lines so that it is there whole, or not at all."""
+    partial = path + ".partial"
+    with open(partial, "w", encoding="utf-8") as handle:
+        handle.writelines(line + "\n" for line in lines)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(partial, path)
+    sync_folder(os.path.dirname(path))
+
+
+def append_line(path: str, line: str) -> None:
+    """Append a line and make it durable; a line torn by a crash is closed first."""
+    fd = os.open(path, os.O_RDWR | os.O_APPEND)
+    try:
+        size = os.fstat(fd).st_size
+        torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        os.write(fd, (("\n" if torn else "") + line + "\n").encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def free_bytes(path: str) -> int:
+    """Bytes that this user may still write on the file system where O(path) is, or will be."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path) or "."
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize

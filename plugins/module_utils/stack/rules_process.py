@@ -1,0 +1,217 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Rules for the process: image, command, environment, user, terminal, signals, health."""
+
+from __future__ import annotations
+
+import math
+import re
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.context import (
+    NODE_VARIABLE,
+    Context,
+    literal,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import StackError
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.forms import parse_healthcheck
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.http_check import http_get
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.quantities import (
+    seconds,
+    whole_seconds,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.shape import (
+    as_bool,
+    as_pairs,
+    as_str,
+    as_strings,
+    as_words,
+)
+
+_LOOK_SECONDS = 5.0
+_TEMPLATE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+_ANNOTATION = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def image(ctx: Context, key: str, value: t.Any) -> None:
+    ctx.values["image"] = as_str(value, ctx.where(key))
+    ctx.mapped(key)
+
+
+def entrypoint(ctx: Context, key: str, value: t.Any) -> None:
+    ctx.values["command"] = [literal(word) for word in as_words(value, ctx.where(key))]
+    ctx.mapped(key)
+
+
+def command(ctx: Context, key: str, value: t.Any) -> None:
+    ctx.values["args"] = [literal(word) for word in as_words(value, ctx.where(key))]
+    ctx.mapped(key)
+
+
+def environment(ctx: Context, key: str, value: t.Any) -> None:
+    """Every variable; a template of Swarm's becomes a field reference."""
+    node_used = False
+    env = []
+    for name, raw in as_pairs(value, ctx.where(key)).items():
+        try:
+            text, uses_node, note = _expand(ctx, raw or "")
+        except StackError as exc:
+            ctx.refused(f"{key}.{name}", str(exc))
+            continue
+        if text == f"$({NODE_VARIABLE})":
+            env.append({"name": name, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
+        else:
+            node_used = node_used or uses_node
+            env.append({"name": name, "value": text})
+        if note:
+            ctx.approximated(f"{key}.{name}", note)
+    if node_used:
+        env.insert(0, {"name": NODE_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
+    ctx.values["env"] = env
+    ctx.mapped(key)
+
+
+def _expand(ctx: Context, text: str) -> tuple[str, bool, str]:
+    """The value for Kubernetes, whether it uses the node's name, and what differs."""
+    parts: list[str] = []
+    position, uses_node = 0, False
+    for match in _TEMPLATE.finditer(text):
+        parts.append(literal(text[position : match.start()]))
+        field = match.group(1)
+        if field == ".Node.Hostname":
+            parts.append(f"$({NODE_VARIABLE})")
+            uses_node = True
+        elif field == ".Service.Name":
+            parts.append(literal(f"{ctx.stack.name}_{ctx.service.name}"))
+        else:
+            raise StackError(f"the template {{{{{field}}}}} has no counterpart; write the value, or drop the variable")
+        position = match.end()
+    parts.append(literal(text[position:]))
+    note = "the node's name is the Kubernetes one, in lower case" if uses_node else ""
+    return "".join(parts), uses_node, note
+
+
+def env_file(ctx: Context, key: str, value: t.Any) -> None:
+    as_strings(value, ctx.where(key))
+    ctx.mapped(key, "read into environment, which wins")
+
+
+def working_dir(ctx: Context, key: str, value: t.Any) -> None:
+    ctx.values["workingDir"] = as_str(value, ctx.where(key))
+    ctx.mapped(key)
+
+
+def user(ctx: Context, key: str, value: t.Any) -> None:
+    text = as_str(value, ctx.where(key))
+    name, _sep, group = text.partition(":")
+    name = "0" if name == "root" else name
+    group = "0" if group == "root" else group
+    if not name.isdigit() or (group and not group.isdigit()):
+        ctx.refused(key, f"'{text}' is a name that only the image knows; give its number")
+        return
+    security = ctx.values.setdefault("securityContext", {})
+    security["runAsUser"] = int(name)
+    if group:
+        security["runAsGroup"] = int(group)
+    if int(name):
+        security["runAsNonRoot"] = True
+    ctx.mapped(key)
+
+
+def hostname(ctx: Context, key: str, value: t.Any) -> None:
+    text = as_str(value, ctx.where(key))
+    if "{{" in text:
+        ctx.reported(key, "a template; the pod's name is its host name, and environment templates are carried")
+        return
+    ctx.values["hostname"] = text
+    ctx.mapped(key)
+
+
+def flag(name: str) -> t.Callable[[Context, str, t.Any], None]:
+    """A boolean of the container."""
+
+    def rule(ctx: Context, key: str, value: t.Any) -> None:
+        ctx.values[name] = as_bool(value, ctx.where(key))
+        ctx.mapped(key)
+
+    return rule
+
+
+def read_only(ctx: Context, key: str, value: t.Any) -> None:
+    ctx.values.setdefault("securityContext", {})["readOnlyRootFilesystem"] = as_bool(value, ctx.where(key))
+    ctx.mapped(key)
+
+
+def capabilities(name: str) -> t.Callable[[Context, str, t.Any], None]:
+    """C(cap_add) and C(cap_drop); Kubernetes writes them without C(CAP_)."""
+
+    def rule(ctx: Context, key: str, value: t.Any) -> None:
+        words = [word.upper().replace("CAP_", "", 1) for word in as_strings(value, ctx.where(key))]
+        ctx.values.setdefault("securityContext", {}).setdefault("capabilities", {})[name] = words
+        ctx.mapped(key)
+
+    return rule
+
+
+def stop_grace_period(ctx: Context, key: str, value: t.Any) -> None:
+    grace = seconds(value, ctx.where(key))
+    ctx.values["stopGraceSeconds"] = whole_seconds(grace, least=0)
+    ctx.mapped(key)
+
+
+def stop_signal(ctx: Context, key: str, value: t.Any) -> None:
+    if as_str(value, ctx.where(key)).upper() in ("SIGTERM", "TERM", "15"):
+        ctx.mapped(key)
+    else:
+        ctx.reported(key, "Kubernetes sends the image's STOPSIGNAL, else SIGTERM; set STOPSIGNAL in the image")
+
+
+def labels(ctx: Context, key: str, value: t.Any) -> None:
+    """Labels become annotations: their values are often no valid label values."""
+    bad, routes = [], False
+    for name, text in as_pairs(value, ctx.where(key)).items():
+        if name.startswith("traefik."):
+            routes = True
+        elif _ANNOTATION.fullmatch(name):
+            ctx.values.setdefault("annotations", {})[name] = text or ""
+        else:
+            bad.append(name)
+    if bad:
+        ctx.reported(key, f"not a Kubernetes annotation name: {', '.join(sorted(bad))}")
+    elif routes:
+        ctx.reported(key, "traefik.* labels are routes: give them to the edge; the other labels became annotations")
+    else:
+        ctx.approximated(key, "annotations of the pods, not labels")
+
+
+def _at_least(period: int, patience: float) -> dict[str, int]:
+    """A probe every C(period) seconds that gives up after C(patience) seconds, not sooner."""
+    return {"periodSeconds": period, "failureThreshold": max(1, math.ceil(patience / period))}
+
+
+def healthcheck(ctx: Context, key: str, value: t.Any) -> None:
+    """One check, three probes: Swarm waits for it before it sends traffic, and replaces a task that fails it."""
+    check = parse_healthcheck(value, ctx.where(key))
+    if not check.test:
+        ctx.mapped(key, "switched off: no probe")
+        return
+    shell = check.test[0] == "CMD-SHELL"
+    argv = ["/bin/sh", "-c", check.test[1]] if shell else list(check.test[1:])
+    page = http_get(check.test) if ctx.options.http_probes else None
+    probe: dict[str, t.Any] = {"httpGet": page} if page else {"exec": {"command": argv}}
+    probe["timeoutSeconds"] = whole_seconds(check.timeout)
+    steady = {"periodSeconds": whole_seconds(check.interval), "failureThreshold": check.retries}
+    period = whole_seconds(min(check.interval, _LOOK_SECONDS) if check.start_interval is None else check.start_interval)
+    ctx.values["probes"] = {
+        "startup": {**probe, **_at_least(period, check.start_period + check.retries * check.interval)},
+        # A page costs little: ask often, so that a pod that is ready is used soon, and judge as late as Swarm does.
+        "readiness": {**probe, **(_at_least(period, check.retries * check.interval) if page else steady)},
+        "liveness": {**probe, **steady},
+    }
+    times = [check.interval, check.timeout, check.start_interval or 1.0]
+    if page:
+        ctx.approximated(key, "asked by the kubelet at the pod's address, with no process in the container")
+    elif any(item != int(item) for item in times):
+        ctx.approximated(key, "Kubernetes counts whole seconds: rounded up")
+    else:
+        ctx.mapped(key, "startup, readiness and liveness probes")

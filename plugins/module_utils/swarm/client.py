@@ -1,0 +1,41 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one place that imports the Docker SDK: a connection, and its errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+
+try:
+    import docker
+    import requests
+
+    IMPORT_ERROR: str | None = None
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+ARGUMENTS: dict[str, t.Any] = {
+    "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    "docker_timeout": {"type": "int", "default": 60},
+}
+
+
+def connect(params: t.Mapping[str, t.Any]) -> t.Any:
+    """A low-level API client for the options of RV(ARGUMENTS); it speaks the daemon's own API version."""
+    with api_errors(f"reach the Docker Engine at {params['docker_host']}"):
+        return docker.APIClient(base_url=params["docker_host"], timeout=params["docker_timeout"], version="auto")
+
+
+@contextlib.contextmanager
+def api_errors(doing: str) -> t.Iterator[None]:
+    """What the SDK raises within becomes one C(ReplatformError) line that says what could not be done."""
+    try:
+        yield
+    except docker.errors.APIError as exc:
+        raise ReplatformError(f"could not {doing}: {exc.explanation or exc}") from exc
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as exc:
+        raise ReplatformError(f"could not {doing}: {exc}") from exc

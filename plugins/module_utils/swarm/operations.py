@@ -1,0 +1,160 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rim: each operation on a Swarm as the loop drives it, with an injected API client."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import line, wait_while
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, leave, stack
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client import api_errors
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import STACK_LABEL, Raw, read_swarm
+
+# One wait is one record in the journal; a longer one is several, so that the deadline is looked at in between.
+SLICE_S = 10.0
+# The Engine's words for a write that lost a race, and for a network that still has an end on some node.
+_RACES = ("update out of sequence", "is in use by task", "has active endpoints")
+
+
+class SwarmOperation:
+    """What the operations share: the client, the look at the Swarm, and waits that end when the decision changes."""
+
+    def __init__(self, client: t.Any) -> None:
+        self.client = client
+
+    def observe(self) -> dict[str, t.Any]:
+        with api_errors("read the Swarm"):
+            return read_swarm(self.client)
+
+    def next_step(self, world: Raw) -> Decision:
+        raise NotImplementedError
+
+    def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
+        if step.name.startswith("wait_for_"):
+            return wait_while(lambda: self._still(step), SLICE_S)
+        try:
+            with api_errors(line({"name": step.name, **step.data})):
+                self.write(step)
+        except ReplatformError as exc:
+            # Read again and decide again; the deadline ends what never comes right.
+            if not any(race in str(exc) for race in _RACES):
+                raise
+            return {"again": str(exc), **wait_while(lambda: True, 1.0)}
+        return None
+
+    def write(self, step: Step) -> None:
+        raise NotImplementedError
+
+    def _still(self, step: Step) -> bool:
+        decision = self.next_step(self.observe())
+        return isinstance(decision, Step) and decision.name == step.name
+
+
+class Drain(SwarmOperation):
+    """A node to be drained, active, demoted or removed."""
+
+    def __init__(self, client: t.Any, wanted: drain.Wanted) -> None:
+        super().__init__(client)
+        self.wanted = wanted
+        self.simulate = drain.simulate
+
+    def observe(self) -> dict[str, t.Any]:
+        """The Swarm; a manager that seems lost is looked at again for a while, since heartbeats are missed under load."""
+        world = super().observe()
+
+        def lost() -> bool:
+            world.update(super(Drain, self).observe())
+            return bool(drain.unreachable(world))
+
+        if drain.unreachable(world):
+            wait_while(lost, SLICE_S)
+        return world
+
+    def next_step(self, world: Raw) -> Decision:
+        return drain.next_step(world, self.wanted)
+
+    def write(self, step: Step) -> None:
+        (node,) = [
+            one for one in self.client.nodes() if self.wanted.node in (one["ID"], one["Description"]["Hostname"])
+        ]
+        if step.name == "remove":
+            self.client.remove_node(node["ID"])
+            return
+        spec = dict(node["Spec"])  # the whole of it: an update without the labels wipes them
+        if step.name == "demote":
+            spec["Role"] = "worker"
+        else:
+            spec["Availability"] = "drain" if step.name == "drain" else "active"
+        self.client.update_node(node["ID"], node["Version"]["Index"], spec)
+
+
+class Removal(SwarmOperation):
+    """A stack to be gone."""
+
+    def __init__(self, client: t.Any, name: str, handed_over: t.Collection[str]) -> None:
+        super().__init__(client)
+        self.name = name
+        self.handed_over = frozenset(handed_over)
+        self.simulate = stack.simulate_removal
+
+    def observe(self) -> dict[str, t.Any]:
+        world = super().observe()
+        if world["nodes"]:
+            label = {"label": f"{STACK_LABEL}={self.name}"}
+            with api_errors(f"read stack {self.name}"):
+                for kind in stack.KINDS:
+                    world[kind] = getattr(self.client, f"{kind}s")(filters=label)
+        return world
+
+    def next_step(self, world: Raw) -> Decision:
+        return stack.next_removal(world, self.name, self.handed_over)
+
+    def write(self, step: Step) -> None:
+        getattr(self.client, step.name)(step.data["id"])
+
+
+class Scaling(SwarmOperation):
+    """A service to have a number of tasks."""
+
+    def __init__(self, client: t.Any, service: str, replicas: int) -> None:
+        super().__init__(client)
+        self.service = service
+        self.replicas = replicas
+        self.simulate = stack.simulate_scaling
+
+    def next_step(self, world: Raw) -> Decision:
+        return stack.next_scaling(world, self.service, self.replicas)
+
+    def write(self, step: Step) -> None:
+        service = self.client.inspect_service(self.service)
+        spec = dict(service["Spec"], Mode={"Replicated": {"Replicas": self.replicas}})
+        # Not update_service(): it fills in defaults of its own, which can start every task anew.
+        url = self.client._url("/services/{0}/update", service["ID"])
+        answer = self.client._post_json(url, data=spec, params={"version": service["Version"]["Index"]})
+        self.client._result(answer, True)
+
+
+class Leave(SwarmOperation):
+    """This Engine to be out of its Swarm."""
+
+    def __init__(self, client: t.Any, last: bool) -> None:
+        super().__init__(client)
+        self.last = last
+        self.simulate = leave.simulate
+
+    def observe(self) -> dict[str, t.Any]:
+        with api_errors("read the Engine"):
+            world: dict[str, t.Any] = {"info": self.client.info(), "nodes": []}
+            world["containers"] = self.client.containers(all=True, filters={"label": "com.docker.swarm.task.id"})
+            if self.last and world["info"].get("Swarm", {}).get("ControlAvailable"):
+                world["nodes"] = self.client.nodes()
+        return world
+
+    def next_step(self, world: Raw) -> Decision:
+        return leave.next_step(world, self.last)
+
+    def write(self, step: Step) -> None:
+        self.client.leave_swarm(force=step.data["force"])

@@ -1,0 +1,96 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Traefik as seen through its API: is a route in effect, and what has been counted."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import typing as t
+from urllib.parse import quote, urlsplit
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import metrics
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
+
+
+class EdgeApi:
+    """One Traefik, at the address of its API entry point (O(url), such as C(http://127.0.0.1:8099))."""
+
+    def __init__(self, url: str, timeout: float = 5.0) -> None:
+        self.url = url.rstrip("/")
+        parts = urlsplit(self.url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+
+    def in_effect(self, route: Route) -> bool:
+        """Whether Traefik serves exactly this route: rule, weights and servers.
+
+        Raises C(ReplatformError) when the API can not be read.
+        """
+        parent = self._get_json(f"/api/http/services/{quote(route.name)}@file")
+        return (
+            shows_weights(parent, route)
+            and shows_router(self._get_json(f"/api/http/routers/{quote(route.name)}@file"), route)
+            and all(
+                shows_servers(self._get_json(f"/api/http/services/{quote(name)}@file"), side.servers)
+                for name, side, _weight in route.children()
+            )
+        )
+
+    def snapshot(self, route: Route) -> metrics.Snapshot:
+        """What has been counted for this route and its children so far."""
+        names = [route.name, *(name for name, _side, _weight in route.children())]
+        return metrics.parse(self._get("/metrics")[1], names)
+
+    def _get_json(self, path: str) -> dict[str, t.Any] | None:
+        status, body = self._get(path)
+        if status == 404:
+            return None
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if status != 200 or not isinstance(answer, dict):
+            raise ReplatformError(f"{self.url}{path} answers {status}; api_url must be the API entry point of Traefik")
+        return answer
+
+    def _get(self, path: str) -> tuple[int, str]:
+        # An idle connection that Traefik closed shows itself only at the next request: a second try opens a new one.
+        for last in (False, True):
+            try:
+                self._connection.request("GET", path)
+                response = self._connection.getresponse()
+                return response.status, response.read().decode("utf-8", "replace")
+            except (OSError, http.client.HTTPException) as exc:
+                self._connection.close()
+                if last:
+                    raise ReplatformError(f"Traefik's API at {self.url} (api_url) does not answer: {exc}") from exc
+        raise AssertionError("not reached")
+
+
+def shows_weights(service: t.Mapping[str, t.Any] | None, route: Route) -> bool:
+    """Whether the API's answer for the weighted service has the children and weights of O(route) and is enabled."""
+    if not service or service.get("status") != "enabled":
+        return False
+    seen = [
+        (child["name"].split("@")[0], child.get("weight", 1))
+        for child in service.get("weighted", {}).get("services", [])
+    ]
+    return seen == [(name, weight) for name, _side, weight in route.children()]
+
+
+def shows_servers(service: t.Mapping[str, t.Any] | None, servers: t.Sequence[str]) -> bool:
+    """Whether the API's answer for a child has exactly these servers."""
+    if not service or service.get("status") != "enabled":
+        return False
+    return sorted(s["url"] for s in service.get("loadBalancer", {}).get("servers") or []) == sorted(servers)
+
+
+def shows_router(router: t.Mapping[str, t.Any] | None, route: Route) -> bool:
+    """Whether the API's answer for the router has the rule and entry points of O(route) and is enabled."""
+    return bool(
+        router
+        and router.get("status") == "enabled"
+        and router.get("rule") == route.rule
+        and router.get("entryPoints") == list(route.entry_points)
+    )

@@ -1,0 +1,237 @@
+#!/usr/bin/python
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: repo_archive
+short_description: Moves a git repository's clutter out of the way, behind a proven backup
+version_added: 0.1.0
+author: The sophia.replatform maintainers (@sophia-ai)
+description:
+  - Classifies every file by rules, backs the work tree and the history up, reads the backup back, and only then renames
+    what the rules call clutter, in one commit on a migration branch.
+  - Archived files keep their path below the category's folder, their mode and their history.
+  - What is protected, untracked, a symbolic link, a submodule, or used with certainty by a file that stays, is not moved.
+  - A run that was killed is finished by running it again. When a hook of the repository refuses the commit, everything
+    is put back.
+  - Runs where the repository is, and needs no other host. User and system configuration of git is not read, so filters
+    that are only set there do not run.
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be done, writes nothing.
+  diff_mode:
+    support: full
+    description: The paths that move, before and after, one a line.
+  idempotent:
+    support: full
+    description: A tidy repository is left alone.
+extends_documentation_fragment:
+  - sophia.replatform.repository
+options:
+  path:
+    description: Root of the repository's work tree.
+    type: path
+    required: true
+  state:
+    description: V(archived) means that no tracked file matches a rule any more, except for what has to stay.
+    type: str
+    choices: [archived]
+    default: archived
+  root_limit:
+    description: The run is refused, with nothing changed, unless it leaves fewer files than this in the root.
+    type: int
+    default: 100
+  backup_path:
+    description: Folder for backups, outside the repository. Each run that moves something adds one folder.
+    type: path
+    required: true
+  branch:
+    description: Branch for the commit, made at HEAD unless it is there.
+    type: str
+    default: replatform-archive
+  allow_dirty:
+    description: Whether to go on when tracked files have changes that are not staged. Staged changes are always refused.
+    type: bool
+    default: false
+  author:
+    description: Who commits.
+    type: dict
+    suboptions:
+      name:
+        description: Name of the author and committer.
+        type: str
+        default: sophia.replatform
+      email:
+        description: Address of the author and committer.
+        type: str
+        default: replatform@localhost
+  commit_message:
+    description: Message of the commit.
+    type: str
+    default: Move what is no longer used into the archive
+  journal:
+    description: File that each step is appended to, one JSON object a line. Without, steps are only returned.
+    type: path
+  phase:
+    description: Phase that the journal files the steps under. The figures returned are those of runs of the same phase.
+    type: str
+    default: repository
+  deadline:
+    description: Seconds after which no further step is begun.
+    type: int
+    default: 3600
+  lock_timeout:
+    description: Seconds to wait for another run on the same repository to end.
+    type: int
+    default: 30
+requirements:
+  - git >= 2.23
+  - pathspec >= 0.12
+notes:
+  - Fails with one line that names what to mend when the repository is detached, unborn, in the middle of a merge or
+    rebase, or has uncommitted changes; when destinations collide, also by case or Unicode form, or lead outside; when
+    the limit for the root cannot be reached; when the backup might not fit; when another run holds the lock.
+"""
+
+EXAMPLES = r"""
+- name: Move backups and old reports out of the way
+  sophia.replatform.repo_archive:
+    path: /srv/platform
+    backup_path: /srv/platform.backups
+    branch: tidy-up
+    protected: ["README*", "backend/services/*memory*.py"]
+    rules:
+      - category: backups
+        patterns: ["*.backup", "*.old"]
+        reason: A copy beside its original
+      - category: deployment
+        patterns: ["/deploy_*.sh"]
+        reason: Scripts live in scripts/
+        destination: scripts/deployment
+"""
+
+RETURN = r"""
+root_files_before:
+  description: Files in the root, ignored ones not counted, before the run that archived them.
+  returned: success
+  type: int
+  sample: 337
+root_files_after:
+  description: Files in the root after it. In check mode, what it would be.
+  returned: success
+  type: int
+  sample: 61
+moved:
+  description: Files moved by the last run that moved any. In check mode, how many would be.
+  returned: success
+  type: int
+  sample: 412
+categories:
+  description: Files moved, by category.
+  returned: success
+  type: dict
+  sample: {backups: 12, reports: 140}
+protected_changed:
+  description: Protected files whose type, mode or SHA-256 differs from the backup's manifest. Null when nothing was moved.
+  returned: success
+  type: int
+  sample: 0
+backup:
+  description: Where the backup is, and the SHA-256, bytes and number of members of its tar as they were read back.
+  returned: success
+  type: dict
+  sample:
+    path: /srv/platform.backups/platform-20261123T103000Z-1f2e3d4c5b6a
+    sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+    bytes: 4210688
+    members: 1953
+branch:
+  description: Branch that holds the commit. Null when nothing was moved.
+  returned: success
+  type: str
+  sample: tidy-up
+commit:
+  description: The commit that holds the moves. Null when nothing was moved.
+  returned: success
+  type: str
+  sample: 1f2e3d4c5b6a79880f1e2d3c4b5a69788796a5b4
+kept:
+  description: Files that a rule matches and that stay, with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{path: docker-compose.yml, reason: "workflow .github/workflows/ci.yml:12 uses it"}]
+steps:
+  description: The steps that were taken, or would be.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: branch, branch: tidy-up}, {name: backup}]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
+from ansible_collections.sophia.replatform.plugins.module_utils.repository import rules
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.adapter import Settings
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.archive import Wanted
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.arguments import SURVEY_OPTIONS
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.run import archive
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **SURVEY_OPTIONS,
+            "state": {"type": "str", "choices": ["archived"], "default": "archived"},
+            "backup_path": {"type": "path", "required": True},
+            "branch": {"type": "str", "default": "replatform-archive"},
+            "allow_dirty": {"type": "bool", "default": False},
+            "author": {
+                "type": "dict",
+                "apply_defaults": True,
+                "options": {
+                    "name": {"type": "str", "default": "sophia.replatform"},
+                    "email": {"type": "str", "default": "replatform@localhost"},
+                },
+            },
+            "commit_message": {"type": "str", "default": "Move what is no longer used into the archive"},
+            "journal": {"type": "path"},
+            "phase": {"type": "str", "default": "repository"},
+            "deadline": {"type": "int", "default": 3600},
+            "lock_timeout": {"type": "int", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+    if rules.PATHSPEC_ERROR:
+        module.fail_json(msg=missing_required_lib("pathspec"), exception=rules.PATHSPEC_ERROR)
+    params = module.params
+    settings = Settings(
+        root=os.path.realpath(params["path"]),
+        backup_path=os.path.abspath(params["backup_path"]),
+        author=params["author"],
+        message=params["commit_message"],
+        phase=params["phase"],
+    )
+    try:
+        result = archive(
+            settings,
+            Wanted(params["branch"], params["root_limit"], params["allow_dirty"]),
+            rules.Classifier(rules.parse_rules(params["rules"]), params["protected"]),
+            Journal(params["journal"], params["phase"], "repo_archive", settings.root),
+            deadline_s=params["deadline"],
+            lock_wait_s=params["lock_timeout"],
+            check_mode=module.check_mode,
+        )
+    except (ReplatformError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

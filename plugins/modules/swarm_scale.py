@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swarm_scale
+short_description: Sets the number of tasks of a Swarm service and waits for it
+version_added: 0.1.0
+description:
+  - Changes nothing but the number of replicas in the service's specification, and returns when that many tasks run and all
+    others have ended.
+  - Runs on a manager. A run that was cut off is resumed by running it again.
+author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment:
+  - sophia.replatform.docker
+  - sophia.replatform.operation
+options:
+  service:
+    description:
+      - Full name of the service, with the stack's prefix.
+      - A service that does not exist counts as one with O(replicas=0).
+    type: str
+    required: true
+  replicas:
+    description: How many tasks shall run.
+    type: int
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check_mode.
+    support: full
+  idempotent:
+    description: A second run with the same arguments changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Stop the old database
+  sophia.replatform.swarm_scale:
+    service: shop_postgres
+    replicas: 0
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were taken, in order; in check mode those that would be.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - name: scale
+      service: shop_postgres
+      replicas: 0
+reason:
+  description: Why nothing is left to do.
+  type: str
+  returned: success
+  sample: shop_postgres has 0 running tasks
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "service": {"type": "str", "required": True},
+            "replicas": {"type": "int", "required": True},
+            **client.ARGUMENTS,
+            **ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    if client.IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
+    options = module.params
+    try:
+        operation = operations.Scaling(client.connect(options), options["service"], options["replicas"])
+        module.exit_json(**perform(operation, "swarm_scale", options["service"], options, module.check_mode))
+    except ReplatformError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""A real Traefik on loopback with backends in threads, for tests that must see a change taken by the real thing."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import http.server
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Backend:
+    """A server of one side; O(fail_every) makes each n-th answer a 500, O(delay) slows it down."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        self.fail_every = 0
+        self.delay = 0.0
+        self.served = 0
+        backend = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                status = 200
+                if self.path != "/health":
+                    backend.served += 1
+                    time.sleep(backend.delay)
+                    if backend.fail_every and backend.served % backend.fail_every == 0:
+                        status = 500
+                body = backend.side.encode()
+                self.send_response(status)
+                self.send_header("X-Orchestrator", backend.side)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self._handler = Handler
+        self.port = free_port()
+        self._server: http.server.ThreadingHTTPServer | None = None
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class Traffic:
+    """Asks the edge about O(rate) times a second until stopped, and keeps every answer as (status, side)."""
+
+    def __init__(self, port: int, host: str, rate: float = 200.0) -> None:
+        self.answers: list[tuple[int, str]] = []
+        self._stop = threading.Event()
+        self._port, self._host, self._pause = port, host, 1.0 / rate
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        while not self._stop.wait(self._pause):
+            try:
+                connection.request("GET", "/whoami", headers={"Host": self._host})
+                answer = connection.getresponse()
+                answer.read()
+                self.answers.append((answer.status, answer.headers.get("X-Orchestrator", "")))
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                self.answers.append((0, ""))
+
+    @property
+    def failed(self) -> int:
+        return sum(1 for status, _side in self.answers if status != 200)
+
+
+class Edge:
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.web, self.api = free_port(), free_port()
+        self.dynamic_dir = folder / "dynamic"
+        self.state_dir = folder / "state"
+        self.dynamic_dir.mkdir()
+        config = folder / "traefik.yml"
+        config.write_text(
+            f"""
+entryPoints: {{web: {{address: "127.0.0.1:{self.web}"}}, traefik: {{address: "127.0.0.1:{self.api}"}}}}
+global: {{checkNewVersion: false, sendAnonymousUsage: false}}
+api: {{insecure: true, dashboard: false}}
+metrics: {{prometheus: {{entryPoint: traefik, addRoutersLabels: true, addServicesLabels: true, buckets: [0.01, 0.1, 1]}}}}
+providers: {{providersThrottleDuration: 100ms, file: {{directory: "{self.dynamic_dir}", watch: true}}}}
+"""
+        )
+        self.process = subprocess.Popen([_traefik(), f"--configFile={config}"], stdout=subprocess.DEVNULL)
+        _until(lambda: self.get("/api/overview") == 200)
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.api}"
+
+    def get(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=1)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+def _traefik() -> str:
+    found = pathlib.Path(sys.executable).with_name("traefik")
+    path = str(found) if found.exists() else shutil.which("traefik")
+    if not path:
+        pytest.fail("no traefik executable: run the tests from the development environment (make unit)")
+    return path
+
+
+def _until(true: object, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end, "not within time"
+        time.sleep(0.02)
+
+
+@pytest.fixture()
+def edge(tmp_path: pathlib.Path):
+    started = Edge(tmp_path)
+    yield started
+    started.stop()
+
+
+@pytest.fixture()
+def sides():
+    both = Backend("swarm"), Backend("k3s")
+    yield both
+    for backend in both:
+        backend.stop()
+
+
+@pytest.fixture()
+def traffic():
+    @contextlib.contextmanager
+    def running(port: int, host: str):
+        requests = Traffic(port, host)
+        requests.start()
+        try:
+            yield requests
+        finally:
+            requests.stop()
+
+    return running

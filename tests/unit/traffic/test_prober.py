@@ -1,0 +1,171 @@
+"""The prober's counting and reading, and the whole of it against small servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+FILE = pathlib.Path(__file__).parents[3] / "roles/prober/files/prober.py"
+_spec = importlib.util.spec_from_file_location("prober", FILE)
+prober = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(prober)
+
+OK = b"HTTP/1.1 200 OK\r\nX-Orchestrator: k3s\r\nContent-Length: 2\r\n\r\nhi"
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        (OK, (200, "k3s", True)),
+        (OK.replace(b"X-Orch", b"x-orch"), (200, "k3s", True)),
+        (b"HTTP/1.1 503 Gone\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", (503, "", False)),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", (200, "", False)),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n",
+            (200, "", True),
+        ),
+    ],
+)
+def test_answers_are_read_whole_however_they_are_cut(raw, answer):
+    for size in (1, 7, len(raw)):
+        parser = prober.AnswerParser("X-Orchestrator")
+        answers = [parser.feed(raw[i : i + size]) for i in range(0, len(raw), size)]
+        assert answers[-1] == answer
+        assert all(early is None for early in answers[:-1])
+
+
+def test_what_is_not_http_is_an_error():
+    with pytest.raises(ValueError, match="not an HTTP answer"):
+        prober.AnswerParser("X").feed(b"SSH-2.0\r\n\r\n")
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.9, 1.0, 1.2, 17, 4999, 31000])
+def test_a_latency_is_not_below_its_bucket_and_at_most_a_fifth_under_it(latency):
+    bound = float(prober.bucket(latency))
+    assert bound >= latency and (bound <= max(1.0, latency) * 1.2)
+
+
+def test_failures_are_errors_of_server_and_client():
+    assert prober.judge(200) == prober.judge(302) == ""
+    assert prober.judge(404) == "status 404" and prober.judge(503) == "status 503"
+
+
+def test_counts_are_whole_and_details_are_bounded():
+    tally = prober.Tally(["a", "b", "idle"])
+    for _request in range(50):
+        tally.add(100.5, "a", "", 3, "status 503")
+    tally.add(100.5, "b", "swarm", 3, "")
+    lines, failures = tally.take(100)
+    assert [(line["service"], line["total"], line["failed"]) for line in lines] == [("a", 50, 50), ("b", 1, 0)]
+    assert lines[1]["sides"] == {"swarm": 1} and sum(lines[1]["latency_ms"].values()) == 1
+    assert len(failures) == prober.MAX_DETAILS
+    assert tally.take(101) == ([], [])
+
+
+def test_a_line_torn_by_a_kill_is_closed(tmp_path):
+    store = prober.Store(str(tmp_path), 1)
+    store.append(7200, [{"t": 7200}], [])
+    path = tmp_path / "requests-19700101T02.jsonl"
+    path.write_text(path.read_text() + '{"t": 72')
+    store.append(7201, [{"t": 7201}], [{"t": 7201}])
+    assert path.read_text().splitlines() == ['{"t":7200}', '{"t": 72', '{"t":7201}']
+    store.append(7200 + 3 * 3600, [{"t": 1}], [])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["failures.jsonl", "requests-19700101T05.jsonl"]
+
+
+class Misbehaving:
+    """Answers by the Host header: fine, late, never, cut off, or with a 500."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.connections = 0
+        self._ready = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+        self._ready.wait(5)
+
+    def _run(self):
+        self._server = self.loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self.loop.run_forever()
+
+    async def _serve(self, reader, writer):
+        self.connections += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                kind = head.split("Host: ")[1].split("\r\n")[0]
+                if kind == "cut":
+                    break
+                if kind == "never":
+                    await asyncio.sleep(60)
+                writer.write(OK.replace(b"200 OK", b"500 No") if kind == "error" else OK)
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+
+def test_the_whole_prober_counts_each_request_once(tmp_path):
+    server = Misbehaving()
+    kinds = ["fine", "error", "cut", "never"]
+    config = {
+        "address": "127.0.0.1",
+        "port": server.port,
+        "rate": 100,
+        "timeout_s": 0.5,
+        "idle_s": 30,
+        "side_header": "X-Orchestrator",
+        "data_dir": str(tmp_path),
+        "keep_hours": 1,
+        "services": [{"name": kind, "host": kind, "path": "/"} for kind in kinds],
+    }
+    (tmp_path / "prober.json").write_text(json.dumps(config))
+    process = subprocess.Popen([sys.executable, str(FILE), str(tmp_path / "prober.json")])
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    lines = [json.loads(line) for p in tmp_path.glob("requests-*.jsonl") for line in p.read_text().splitlines()]
+    total = {kind: sum(line["total"] for line in lines if line["service"] == kind) for kind in kinds}
+    failed = {kind: sum(line["failed"] for line in lines if line["service"] == kind) for kind in kinds}
+    assert failed == {**total, "fine": 0}
+    assert max(total.values()) - min(total.values()) <= 1, "every request that left is counted, in turn"
+    assert 150 <= sum(total.values()) <= 400
+    reasons = {json.loads(line)["reason"] for line in (tmp_path / "failures.jsonl").read_text().splitlines()}
+    assert reasons == {"status 500", "closed without an answer", "timeout"}
+    sides = [line["sides"] for line in lines if line["service"] == "fine"]
+    assert all(set(side) == {"k3s"} for side in sides)
+    assert server.connections < sum(total.values()), "connections are kept"
+
+
+def test_nobody_there_is_a_failure_to_connect(tmp_path):
+    async def ask():
+        subject = prober.Prober(
+            {
+                "address": "127.0.0.1",
+                "port": 9,
+                "rate": 50,
+                "timeout_s": 1,
+                "idle_s": 1,
+                "side_header": "X",
+                "data_dir": str(tmp_path),
+                "keep_hours": 1,
+                "services": [{"name": "a", "host": "a"}],
+            }
+        )
+        task = asyncio.ensure_future(subject.run())
+        await asyncio.sleep(0.5)
+        subject._stopping.set()
+        await task
+
+    asyncio.run(ask())
+    first = json.loads((tmp_path / "failures.jsonl").read_text().splitlines()[0])
+    assert first["reason"].startswith("connect: ")

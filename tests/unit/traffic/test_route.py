@@ -1,0 +1,170 @@
+"""The dynamic file, what Traefik counted, and how it is judged."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+import yaml
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import metrics
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import (
+    Thresholds,
+    judge_canary,
+    judge_ratio,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import (
+    HealthCheck,
+    Route,
+    Side,
+    parse,
+    render,
+    server_url,
+    to_traefik,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store, broken
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROUTE = Route(
+    "app",
+    "Host(`a.example.com`)",
+    Side("swarm", ("http://10.0.0.1:80", "http://10.0.0.2:80")),
+    Side("k3s", ("http://10.0.0.1:30080",)),
+    HealthCheck("/health", 0.5, 2, "a"),
+    weight=25,
+)
+
+
+@given(weight=st.integers(0, 100), rule=st.text(min_size=1), attempts=st.integers(1, 5))
+def test_what_is_written_is_read_back_and_is_yaml_without_templates(weight, rule, attempts):
+    route = replace(ROUTE, weight=weight, rule=rule, retry_attempts=attempts)
+    text = render(route)
+    assert parse(text, "x") == route
+    assert "{{" not in text and "}}" not in text
+
+
+def test_a_yaml_reader_sees_the_same_as_the_module():
+    assert yaml.safe_load(render(replace(ROUTE, rule="HostRegexp(`{{x}}`)"))) == to_traefik(
+        replace(ROUTE, rule="HostRegexp(`{{x}}`)")
+    )
+
+
+def test_shares_add_up_and_a_side_without_share_stays_listed():
+    weighted = to_traefik(replace(ROUTE, weight=0))["http"]["services"]["app"]["weighted"]
+    assert weighted["services"] == [{"name": "app-swarm", "weight": 100}, {"name": "app-k3s", "weight": 0}]
+    # A parent's health check makes Traefik refuse children without one.
+    children = to_traefik(ROUTE)["http"]["services"]
+    assert all("healthCheck" in children[name]["loadBalancer"] for name in ("app-swarm", "app-k3s"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "http: {}", '{"http": {"routers": {"a": {}, "b": {}}, "services": {}}}'])
+def test_a_file_of_another_hand_is_named(text):
+    with pytest.raises(ReplatformError, match=r"/dyn/app\.yml is not a file that traffic_shift wrote"):
+        parse(text, "/dyn/app.yml")
+
+
+def test_addresses_become_urls():
+    assert server_url("10.0.0.1:80") == "http://10.0.0.1:80"
+    assert server_url("https://a:8443/") == "https://a:8443"
+    with pytest.raises(ReplatformError, match="not an address"):
+        server_url("http://a/path")
+
+
+# Recorded from Traefik 3.7.15, shortened.
+METRICS = """
+# TYPE traefik_service_requests_total counter
+traefik_service_requests_total{code="200",method="GET",protocol="http",service="app-k3s@file"} 90
+traefik_service_requests_total{code="502",method="GET",protocol="http",service="app-k3s@file"} 10
+traefik_service_requests_total{code="200",method="GET",protocol="http",service="app-swarm@file"} 300
+traefik_service_requests_total{code="200",method="GET",protocol="http",service="other@file"} 7
+traefik_service_requests_bytes_total{code="200",method="GET",protocol="http",service="app-k3s@file"} 5
+traefik_service_request_duration_seconds_bucket{code="200",method="GET",protocol="http",service="app-k3s@file",le="0.1"} 80
+traefik_service_request_duration_seconds_bucket{code="200",method="GET",protocol="http",service="app-k3s@file",le="0.3"} 100
+traefik_service_request_duration_seconds_bucket{code="200",method="GET",protocol="http",service="app-k3s@file",le="+Inf"} 100
+traefik_router_requests_total{code="200",method="GET",protocol="http",router="app@file",service="app@file"} 399
+traefik_router_requests_total{code="503",method="GET",protocol="http",router="app@file",service="app@file"} 1
+"""
+
+
+def test_counters_of_children_and_router_are_read():
+    snapshot = metrics.parse(METRICS, ["app", "app-k3s", "app-swarm"])
+    assert (snapshot.service("app-k3s").total, snapshot.service("app-k3s").failed) == (100, 10)
+    assert snapshot.service("app-swarm").total == 300
+    assert (snapshot.router("app").total, snapshot.router("app").failed) == (400, 1)
+    assert "other" not in snapshot.services
+    assert snapshot.service("app-k3s").quantile_ms(0.9) == pytest.approx(200)
+    assert snapshot.service("missing") == Counts()
+
+
+def test_a_restart_of_traefik_does_not_make_negative_counts():
+    assert Counts(10, 2).since(Counts(100, 50)) == Counts(10, 2)
+    assert Counts(110, 52).since(Counts(100, 50)) == Counts(10, 2)
+
+
+def test_quantiles():
+    assert Counts(0).quantile_ms(0.99) is None
+    above_all_bounds = Counts(1, 0, {0.1: 0, float("inf"): 1})
+    assert above_all_bounds.quantile_ms(0.99) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("counts", "final", "says"),
+    [
+        (Counts(100, 2), False, "request-success-rate 98.00 %"),
+        (Counts(100, 1), True, ""),
+        (Counts(10, 5), False, ""),
+        (Counts(10, 5), True, "request-success-rate 50.00 %"),
+        (Counts(0, 0), True, ""),
+        (Counts(100, 0, {0.1: 0, 1.0: 100, float("inf"): 100}), True, "request-duration p99 991 ms"),
+    ],
+)
+def test_the_canary_is_judged_by_flaggers_measures(counts, final, says):
+    reason = judge_canary(counts, Thresholds(99, 500), final=final)
+    assert (says in reason) if says else reason == ""
+
+
+@given(total=st.integers(30, 5000), weight=st.integers(0, 100))
+def test_the_right_share_is_believed(total, weight):
+    assert judge_ratio(round(total * weight / 100), total, weight).passed
+
+
+@given(total=st.integers(200, 5000), weight=st.integers(0, 100))
+def test_the_opposite_share_is_not(total, weight):
+    if abs(weight - 50) > 25:
+        assert not judge_ratio(round(total * (100 - weight) / 100), total, weight).passed
+
+
+def test_too_few_requests_prove_nothing():
+    verdict = judge_ratio(29, 29, 0)
+    assert verdict.passed and verdict.ratio is None
+
+
+def test_the_safe_weight_is_forgotten_when_the_canary_has_other_servers(tmp_path):
+    store = Store("app", str(tmp_path), str(tmp_path))
+    assert store.read() is None and store.read_safe(ROUTE) is None
+    store.write(ROUTE)
+    store.write_safe(ROUTE)
+    assert store.read() == ROUTE and store.read_safe(ROUTE) == 25
+    assert store.read_safe(replace(ROUTE, canary=Side("k3s", ("http://10.0.0.3:1",)))) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.json", "app.yml"]
+
+
+def test_traefik_never_reads_a_half_written_file(tmp_path, monkeypatch):
+    renames = []
+    monkeypatch.setattr(os, "rename", lambda source, to: renames.append((source, to)))
+    Store("app", str(tmp_path), str(tmp_path)).write(ROUTE)
+    ((source, to),) = renames
+    assert to == str(tmp_path / "app.yml")
+    assert os.path.dirname(source) == str(tmp_path) and not source.endswith((".yml", ".yaml", ".toml"))
+
+
+def test_broken_files_of_another_hand_are_told_apart(tmp_path):
+    for name, text in {"a.yml": "a: [", "b.yaml": "a: 1", "c.toml": "a = ", "d.yml": "{{ if }}", "e.txt": "["}.items():
+        (tmp_path / name).write_text(text)
+    Store("app", str(tmp_path), str(tmp_path)).write(ROUTE)
+    foreign = Store("app", str(tmp_path), str(tmp_path)).foreign_files()
+    assert [path.rsplit("/", 1)[1] for path in foreign] == ["a.yml", "b.yaml", "c.toml", "d.yml"]
+    assert [bool(broken(path)) for path in foreign] == [True, False, True, False]
