@@ -11,11 +11,6 @@ import shutil
 import typing as t
 
 import pytest
-from hypothesis import settings
-
-# How long an example takes says more about what else the machine does than about the code.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 START = 1795428000  # 2026-11-23T10:00:00Z
 SERVICES = ["unified-memory", "rag-pipeline", "document-chunking", "backend", "mcp-ai-memory", "mcp-slack", "frontend"]

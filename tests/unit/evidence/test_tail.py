@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 PATTERNS = ["journal.jsonl", "prober/*.jsonl"]
-ON_DISK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+ON_DISK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 CHANGE = st.one_of(
     st.tuples(st.just("append"), st.binary(max_size=40)),
     st.tuples(st.just("replace"), st.binary(max_size=40)),

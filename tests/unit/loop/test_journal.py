@@ -24,7 +24,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-ON_DISK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+ON_DISK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 def fresh(tmp_path: pathlib.Path) -> str:
