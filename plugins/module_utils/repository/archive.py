@@ -1,31 +1,46 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What to do next to archive a repository's clutter. Pure: a world in, a decision out.
+"""What to do next to archive a repository's clutter, or to put it back. Pure: a world in, a decision out.
 
-The order is fixed: branch, backup, verify, ledger, moves, stage, commit, close. Nothing moves before its copy has been
-read back and the intent is on disk. When the repository's hooks refuse the commit, the ledger says C(rollback) and the
-same loop goes back the way it came.
+The order is fixed: branch, backup, verify, ledger, moves, edit, stage, commit, push, close, rotate. Nothing moves before
+its copy has been read back and the intent is on disk. When the repository's hooks refuse the commit, the ledger says
+C(rollback) and the same loop goes back the way it came. A restore is the same for each run that it undoes, on the branch
+that is checked out.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.repository import edits
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.backup import Backup
-from ansible_collections.sophia.replatform.plugins.module_utils.repository.ledger import Ledger
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.ledger import RESTORED, Ledger
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.model import Move, Plan
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.paths import few
-from ansible_collections.sophia.replatform.plugins.module_utils.repository.plan import Move, Plan
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.restore import Undo
+
+NOTHING = Plan((), {}, 0, (), ())
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the inventory asks for. O(root_limit): the root must hold fewer files than this."""
+    """What the inventory asks for. O(root_limit): the root must hold fewer files than this. O(remote): where the branch is
+    pushed to; empty for nowhere. O(backup_keep): how many backups stay; 0 for all."""
 
     branch: str
     root_limit: int = 100
     allow_dirty: bool = False
+    state: str = "organised"
+    on_reference: str = "keep"
+    categories: t.Mapping[str, str] = field(default_factory=dict)
+    remote: str = ""
+    backup_keep: int = 5
+
+    @property
+    def restores(self) -> bool:
+        return self.state == RESTORED
 
 
 @dataclass(frozen=True)
@@ -34,9 +49,14 @@ class World:
 
     O(fault): why nothing can be done at all. O(branch): empty when HEAD is detached; O(head): empty when unborn.
     O(operation): the merge, rebase and so on that is under way. O(branch_head): where the wanted branch points now.
+    O(plan): what there is to do; O(undos): the runs to undo, newest first, when it is to be restored.
+    O(remote_head): where the wanted branch points at the wanted remote. O(backups): those that are there, oldest first,
+    and O(doomed): those of them that may go.
     O(arrived): for each move of an open ledger, whether the file is at its destination. O(lost): moves of which neither
-    or both ends exist. O(indexed): whether the index holds the destinations. O(committed): whether HEAD is the commit
-    that the open ledger leads to. O(index_lock): empty, C(held) by a git that is at work, or C(left) by one that was killed.
+    or both ends exist. O(edited): for each edit, whether the file is as C(before) it, C(after) it, or C(other).
+    O(indexed): whether the index holds what the ledger leads to; O(unstaged): whether it holds what was before.
+    O(commit): the commit that the open ledger leads to, once it is there. O(index_lock): empty, C(held) by a git that is
+    at work, or C(left) by one that was killed.
     """
 
     fault: str = ""
@@ -47,16 +67,28 @@ class World:
     dirty: tuple[str, ...] = ()
     branch_head: str = ""
     plan: Plan | None = None
+    undos: tuple[Undo, ...] = ()
+    remote_head: str = ""
     backup: Backup | None = None
+    backups: tuple[str, ...] = ()
+    doomed: tuple[str, ...] = ()
     free_bytes: int = 0
     need_bytes: int = 0
     ledger: Ledger | None = None
     arrived: tuple[bool, ...] = ()
     lost: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
     indexed: bool = False
-    committed: bool = False
+    unstaged: bool = True
+    commit: str = ""
     index_lock: str = ""
     path: str = field(default="", compare=False)
+
+    def due(self, wanted: Wanted) -> Plan:
+        """The plan to carry out next."""
+        if wanted.restores:
+            return self.undos[0].plan if self.undos else NOTHING
+        return t.cast(Plan, self.plan)
 
 
 def next_step(world: World, wanted: Wanted) -> Decision:
@@ -69,31 +101,27 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     if world.index_lock == "left":
         return Step("unlock")
     if ledger is not None and ledger.is_open:
-        return _interrupted(world, ledger) or (_go_back if ledger.rollback else _go_on)(world, ledger)
+        refused = _interrupted(world, wanted, ledger)
+        return refused or (_go_back(world, ledger) if ledger.rollback else _go_on(world, wanted, ledger))
     refusal = _standing(world)
     if refusal:
         return Refused(refusal)
-    plan = t.cast(Plan, world.plan)
+    plan = world.due(wanted)
     refusal = _gate(plan, wanted)
     if refusal:
         return Refused(refusal)
-    if not plan.moves:
-        return Done("nothing to archive")
-    refusal = _clean(world, wanted) or _branch_free(world, wanted)
+    if plan.is_empty:
+        return _end(world, wanted)
+    refusal = _clean(world, wanted) or _place(world, wanted) or _room(world)
     if refusal:
         return Refused(refusal)
-    if world.backup is None and world.free_bytes < world.need_bytes:
-        return Refused(
-            f"repository_backup_path has {world.free_bytes} bytes free and the backup may need {world.need_bytes}:"
-            " free some space or name another folder"
-        )
-    if world.branch != wanted.branch:
+    if world.branch != wanted.branch and not wanted.restores:
         return Step("branch", {"branch": wanted.branch})
     if world.backup is None:
         return Step("backup")
     if not world.backup.verified:
         return Step("verify", {"backup": world.backup.folder}, changes=False)
-    return Step("ledger", {"moves": len(plan.moves)})
+    return Step("ledger", {"moves": len(plan.moves), "edits": len(plan.edits)})
 
 
 def _standing(world: World) -> str:
@@ -108,8 +136,8 @@ def _standing(world: World) -> str:
 
 def _gate(plan: Plan, wanted: Wanted) -> str:
     if plan.faults:
-        return f"{'; '.join(plan.faults)}: change repository_rules"
-    if plan.root_after >= wanted.root_limit:
+        return "; ".join(plan.faults)
+    if plan.root_after >= wanted.root_limit and not wanted.restores:
         return (
             f"{plan.root_after} files would remain in the root and repository_root_limit asks for fewer than"
             f" {wanted.root_limit}: add to repository_rules, or raise the limit ({few(plan.remaining)})"
@@ -128,46 +156,94 @@ def _clean(world: World, wanted: Wanted) -> str:
     return ""
 
 
-def _branch_free(world: World, wanted: Wanted) -> str:
-    if world.branch == wanted.branch or world.branch_head in ("", world.head):
+def _place(world: World, wanted: Wanted) -> str:
+    """Why the commit cannot be made on the wanted branch, or not be pushed."""
+    if wanted.restores:
         return ""
-    return f"the branch {wanted.branch} exists with other commits: switch to it, or name another repository_branch"
+    if world.branch != wanted.branch and world.branch_head not in ("", world.head):
+        return f"the branch {wanted.branch} exists with other commits: switch to it, or name another repository_branch"
+    if world.remote_head:
+        return (
+            f"the branch {wanted.branch} exists at the remote {wanted.remote}, and no branch there is written to:"
+            " name another repository_branch"
+        )
+    return ""
 
 
-def _interrupted(world: World, ledger: Ledger) -> Refused | None:
+def _room(world: World) -> str:
+    if world.backup is None and world.free_bytes < world.need_bytes:
+        return (
+            f"repository_backup_path has {world.free_bytes} bytes free and the backup may need {world.need_bytes}:"
+            " free some space or name another folder"
+        )
+    return ""
+
+
+def _end(world: World, wanted: Wanted) -> Decision:
+    if world.doomed:
+        return Step("rotate", {"backups": len(world.doomed)})
+    return Done("nothing to restore" if wanted.restores else "nothing to archive")
+
+
+def _interrupted(world: World, wanted: Wanted, ledger: Ledger) -> Refused | None:
     """What a person did to the repository between a run that was cut off and this one."""
     if world.operation:
         return Refused(f"a {world.operation} is in progress in {world.path}: finish or abort it first")
-    places = [ledger.opened["branch"]] + ([ledger.opened["came_from"]] if ledger.rollback else [])
+    opened = ledger.opened
+    if ledger.is_restore != wanted.restores and not ledger.rollback:
+        return Refused(f"a run for repository_state={opened['state']} was cut off: run it again to its end first")
+    places = [opened["branch"]] + ([opened["came_from"]] if ledger.rollback else [])
     if world.branch not in places:
-        return Refused(f"an archive run is open: switch back to its branch {ledger.opened['branch']} and run again")
-    if not world.committed and world.head != ledger.opened["base"]:
+        return Refused(f"an archive run is open: switch back to its branch {opened['branch']} and run again")
+    if world.commit:
+        return None
+    if world.head != opened["base"]:
         return Refused(
-            f"an archive run is open and {world.branch} has moved on from {ledger.opened['base']}: go back to that commit"
+            f"an archive run is open and {world.branch} has moved on from {opened['base']}: go back to that commit"
         )
-    if world.lost and not world.committed:
-        backup = ledger.opened["backup"]["path"]
+    backup = opened["backup"]["path"]
+    if world.lost:
         return Refused(
             f"files of an open archive run are missing or doubled, mend them from {backup}: {few(world.lost)}"
+        )
+    foreign = [edit.path for edit, state in zip(ledger.edits, world.edited) if state == edits.OTHER]
+    if foreign:
+        return Refused(
+            f"files of an open archive run were changed meanwhile, put them back from {backup}: {few(foreign)}"
         )
     return None
 
 
-def _go_on(world: World, ledger: Ledger) -> Decision:
-    if world.committed:
-        return Step("close")
+def _go_on(world: World, wanted: Wanted, ledger: Ledger) -> Decision:
+    if world.commit:
+        return _publish(world, wanted) or Step("close")
     moves = by_category(ledger.moves, world.arrived, there=False)
     if moves:
         category = next(iter(moves))
         return Step(f"move {category}", {"category": category, "files": len(moves[category])})
+    if edits.BEFORE in world.edited:
+        return Step("edit", {"files": world.edited.count(edits.BEFORE)})
     if not world.indexed:
-        return Step("stage", {"files": len(ledger.moves)})
+        return Step("stage", {"files": len(ledger.index_after())})
     return Step("commit")
 
 
+def _publish(world: World, wanted: Wanted) -> Decision | None:
+    if not wanted.remote or wanted.restores or world.remote_head == world.commit:
+        return None
+    if world.remote_head:
+        return Refused(
+            f"the branch {wanted.branch} has come to be at the remote {wanted.remote} meanwhile, and is not written to:"
+            " empty repository_remote to end the run without"
+        )
+    return Step("push", {"remote": wanted.remote, "branch": wanted.branch})
+
+
 def _go_back(world: World, ledger: Ledger) -> Decision:
-    if world.indexed:
-        return Step("unstage", {"files": len(ledger.moves)})
+    if not world.unstaged:
+        return Step("unstage", {"files": len(ledger.index_before())})
+    if edits.AFTER in world.edited:
+        return Step("unedit", {"files": world.edited.count(edits.AFTER)})
     moves = by_category(ledger.moves, world.arrived, there=True)
     if moves:
         category = next(reversed(list(moves)))
@@ -182,35 +258,3 @@ def by_category(moves: t.Sequence[Move], arrived: t.Sequence[bool], there: bool)
         if here == there:
             found.setdefault(move.category, []).append(move)
     return found
-
-
-def simulate(world: World, step: Step, wanted: Wanted) -> World:
-    """The world as it would be after a step."""
-    ledger = world.ledger
-    if step.name == "branch":
-        return replace(world, branch=wanted.branch, branch_head=world.head)
-    if step.name == "backup":
-        return replace(world, backup=Backup("(the backup)", {}, {}))
-    if step.name == "verify" and world.backup is not None:
-        return replace(world, backup=replace(world.backup, verified={"members": 0}))
-    if step.name == "ledger":
-        moves = t.cast(Plan, world.plan).moves
-        opened = {"branch": wanted.branch, "base": world.head, "came_from": world.branch}
-        return replace(world, ledger=Ledger(opened, moves), arrived=(False,) * len(moves))
-    if ledger is None:
-        return world
-    if step.name == "unlock":
-        return replace(world, index_lock="")
-    if "category" in step.data:
-        back = step.name.startswith("return ")
-        here = [
-            (not back) if move.category == step.data["category"] else was
-            for move, was in zip(ledger.moves, world.arrived)
-        ]
-        return replace(world, arrived=tuple(here))
-    if step.name in ("stage", "unstage"):
-        return replace(world, indexed=step.name == "stage")
-    if step.name == "commit":
-        return replace(world, committed=True)
-    plan = Plan((), {}, 0, (), ())
-    return replace(world, ledger=replace(ledger, closed={"outcome": step.name}), plan=plan, staged=(), dirty=())

@@ -15,6 +15,16 @@ def display(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def shown(path: str) -> str:
+    """A path, or any text, in one line: newlines and other characters that would steer a terminal are shown as escapes."""
+    return "".join(one if one.isprintable() else _escaped(one) for one in display(path))
+
+
+def _escaped(character: str) -> str:
+    # Spaces of other scripts do no harm, but a line that ends where it should not does.
+    return character if unicodedata.category(character) == "Zs" else character.encode("unicode_escape").decode("ascii")
+
+
 def fold(path: str) -> str:
     """What a file system that ignores case and Unicode form would take the path for."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
@@ -41,6 +51,6 @@ def in_root(path: str) -> bool:
 
 def few(paths: t.Iterable[str], limit: int = 10) -> str:
     """The first paths in one line, and how many more there are."""
-    shown = sorted(paths)
-    line = ", ".join(display(path).replace("\n", "\\n") for path in shown[:limit])
-    return line + (f" and {len(shown) - limit} more" if len(shown) > limit else "")
+    ordered = sorted(paths)
+    line = ", ".join(shown(path) for path in ordered[:limit])
+    return line + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")

@@ -5,152 +5,127 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
+from ansible_collections.sophia.replatform.plugins.module_utils.repository import links
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.catalogue import catalogue
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.model import (
+    SUBMODULE,
+    SYMLINK,
+    Edit,
+    Entry,
+    Intent,
+    Look,
+    Move,
+    Plan,
+)
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.paths import (
     few,
     fold,
     in_root,
     parents,
+    shown,
     stays_inside,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.repository.references import Reference
-from ansible_collections.sophia.replatform.plugins.module_utils.repository.rules import ARCHIVE, Verdict
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.rules import ARCHIVE
+from ansible_collections.sophia.replatform.plugins.module_utils.repository.usage import Usage
 
-SUBMODULE = "160000"
-SYMLINK = "120000"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One path of the work tree. O(mode) and O(oid) are git's, empty when untracked; O(size) in bytes, -1 when absent."""
-
-    path: str
-    mode: str = "100644"
-    oid: str = ""
-    size: int = 0
-
-    @property
-    def tracked(self) -> bool:
-        return bool(self.oid)
+__all__ = ["SUBMODULE", "SYMLINK", "Edit", "Entry", "Intent", "Look", "Move", "Plan", "make_plan"]
 
 
-@dataclass(frozen=True)
-class Move:
-    """One rename, with the index entry that goes with it."""
-
-    source: str
-    destination: str
-    category: str
-    reason: str
-    mode: str
-    oid: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The moves in order; O(kept) is path to reason for what a rule would have moved; O(faults) forbid the whole."""
-
-    moves: tuple[Move, ...]
-    kept: t.Mapping[str, str]
-    root_before: int
-    remaining: tuple[str, ...]
-    faults: tuple[str, ...]
-
-    @property
-    def root_after(self) -> int:
-        return len(self.remaining)
-
-
-def make_plan(
-    entries: t.Sequence[Entry],
-    verdicts: t.Mapping[str, Verdict],
-    references: t.Mapping[str, t.Sequence[Reference]],
-    links: t.Collection[str] = (),
-) -> Plan:
-    """Decide the moves.
-
-    O(links) are folders of the work tree that are symlinks. Untracked files, symlinks, submodules and files that are
-    referenced with certainty stay where they are.
-    """
+def make_plan(look: Look, intent: Intent) -> Plan:
+    """Decide the moves, and what has to be written so that everything that stays in use is still found."""
     moving: dict[str, Move] = {}
     kept: dict[str, str] = {}
-    for entry in entries:
-        verdict = verdicts[entry.path]
-        if verdict.outcome != "move":
+    for entry in look.entries:
+        verdict = look.verdicts[entry.path]
+        archives = verdict.destination.split("/")[0] == ARCHIVE
+        if verdict.outcome != "move" or (intent.state == "archived" and not archives):
             continue
-        why = _unmovable(entry)
+        why = _unmovable(entry, look)
         if why:
             kept[entry.path] = why
-            continue
-        moving[entry.path] = Move(
-            entry.path, verdict.destination, verdict.category, verdict.reason, entry.mode, entry.oid
+        else:
+            moving[entry.path] = Move(
+                entry.path, verdict.destination, verdict.category, verdict.reason, entry.mode, entry.oid
+            )
+    usage = Usage(look, intent, moving)
+    moves = tuple(usage.moving[path] for path in sorted(usage.moving))
+    generated = catalogue(moves, look, intent)
+    edits = sorted([*usage.edits(), *generated.edits], key=lambda edit: edit.path)
+    root = sorted(entry.path for entry in look.entries if entry.size >= 0 and in_root(entry.path))
+    faults = [*_faults(moves, [edit.path for edit in generated.edits], look), *generated.faults]
+    if intent.on_reference == "fail" and usage.used:
+        faults.append(
+            f"repository_on_reference is fail and these are in use: {few(usage.used)}: change what uses them, or keep them"
         )
-    kept.update(_drop_referenced(moving, references))
-    moves = tuple(moving[path] for path in sorted(moving))
-    present = [entry.path for entry in entries if entry.size >= 0]
-    root = sorted(path for path in present if in_root(path))
     return Plan(
         moves=moves,
-        kept=kept,
+        kept={**kept, **usage.kept, **generated.kept},
         root_before=len(root),
-        remaining=tuple(path for path in root if path not in moving),
-        faults=tuple(_faults(moves, present, links)),
+        remaining=tuple(path for path in root if path not in usage.moving),
+        faults=tuple(faults),
+        edits=tuple(edits),
     )
 
 
-def _unmovable(entry: Entry) -> str:
+def _unmovable(entry: Entry, look: Look) -> str:
+    path = entry.path
     if entry.mode == SUBMODULE:
         return "it is a submodule"
-    if entry.mode == SYMLINK:
-        return "it is a symbolic link"
     if not entry.tracked:
         return "git does not track it"
     if entry.size < 0:
         return "it is not in the work tree"
+    if (entry.mode == SYMLINK) != (path in look.links):
+        return "it is a symbolic link for git or in the work tree, but not for both"
+    way = links.through(path, look.links[path], look.links) if path in look.links else ()
+    if way:
+        return f"its way leads through the symbolic link {shown(way[0])}"
+    if path in look.recoded:
+        return "git's attributes for it would differ there, and with them its bytes"
     return ""
 
 
-def _drop_referenced(moving: dict[str, Move], references: t.Mapping[str, t.Sequence[Reference]]) -> dict[str, str]:
-    """Take what is still used out of O(moving). What goes to the archive itself uses nothing any more, but a file that
-    stays may name another that then must stay too: repeated until nothing changes."""
-    kept: dict[str, str] = {}
-    while True:
-        used = {}
-        for path in moving:
-            for reference in references.get(path, ()):
-                user = moving.get(reference.user)
-                leaves = user is not None and user.destination.split("/")[0] == ARCHIVE
-                if reference.certain and reference.user != path and not leaves:
-                    used[path] = f"{reference.kind} {reference.user}:{reference.line} uses it"
-                    break
-        if not used:
-            return kept
-        kept.update(used)
-        for path in used:
-            del moving[path]
-
-
-def _faults(moves: t.Sequence[Move], present: t.Sequence[str], links: t.Collection[str]) -> t.Iterator[str]:
+def _faults(moves: t.Sequence[Move], generated: t.Sequence[str], look: Look) -> t.Iterator[str]:
+    mend = "change repository_rules"
     outside = [move.destination for move in moves if not stays_inside(move.destination)]
     if outside:
-        yield f"destinations outside the repository: {few(outside)}"
-    through = {link for move in moves for link in parents(move.destination) if link in links}
-    if through:
-        yield f"destinations lead through a symbolic link: {few(through)}"
-    sources = {move.source for move in moves}
-    files = {fold(path): path for path in present if path not in sources}
+        yield f"destinations outside the repository: {few(outside)}: {mend}"
+    leading = [move.source for move in moves if links.end(move.source, look.links.get(move.source, ".")) is None]
+    if leading:
+        ways = [f"{path} -> {look.links[path]}" for path in leading]
+        yield f"symbolic links lead outside the repository: {few(ways)}: protect them, or change where they lead"
+    arrivals = [*((f"{move.source} -> {move.destination}", move.destination) for move in moves)]
+    arrivals += [(path, path) for path in generated]
+    folders = {folder for _source, to in arrivals for folder in parents(to)}
+    over = {folder for folder in folders if folder in look.through or folder in look.links}
+    if over:
+        yield f"destinations lead through a symbolic link: {few(over)}: {mend}"
+    collisions = _collisions(arrivals, generated, look)
+    if collisions:
+        yield f"destinations collide: {few(collisions)}: {mend}, or move what is there away"
+
+
+def _collisions(arrivals: t.Sequence[tuple[str, str]], generated: t.Collection[str], look: Look) -> set[str]:
+    """What would arrive where something is, or where two of them would be one on a file system that ignores case."""
+    present = [entry.path for entry in look.entries if entry.size >= 0]
+    files = {fold(path): path for path in present}
     folders = {fold(folder): folder for path in present for folder in parents(path)}
     taken: dict[str, str] = {}
-    collisions = set()
-    for move in moves:
-        key = fold(move.destination)
-        clash = files.get(key) or folders.get(key) or taken.get(key)
-        for folder in parents(move.destination):
+    for name, to in arrivals:
+        taken.setdefault(fold(to), name)
+    found = set()
+    for name, to in arrivals:
+        key = fold(to)
+        own = to in generated and files.get(key) == to
+        clash = (None if own else files.get(key)) or folders.get(key)
+        if clash is None and to not in generated and look.read(to) is not None:
+            clash = f"{to}, which git ignores"
+        if taken[key] != name:
+            clash = clash or taken[key]
+        for folder in parents(to):
             other = folders.get(fold(folder))
-            clash = clash or files.get(fold(folder)) or (other if other not in (None, folder) else None)
+            clash = clash or files.get(fold(folder)) or taken.get(fold(folder)) or (other if other != folder else None)
         if clash:
-            collisions.add(f"{move.source} -> {move.destination} (there is {clash})")
-        taken[key] = move.source
-    if collisions:
-        yield f"destinations collide: {few(collisions)}"
+            found.add(f"{name} (there is {clash})")
+    return found

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -16,7 +17,12 @@ from ansible_collections.sophia.replatform.plugins.module_utils.repository.run i
 RULES = [
     {"category": "backups", "patterns": ["*.old", "*.backup"], "reason": "a copy"},
     {"category": "deprecated", "patterns": ["*_deprecated*"], "reason": "its name"},
-    {"category": "deployment", "patterns": ["/deploy_*"], "reason": "a script", "destination": "scripts/deployment"},
+    {
+        "category": "deployment-scripts",
+        "patterns": ["/deploy_*"],
+        "reason": "a script",
+        "destination": "scripts/deployment",
+    },
 ]
 PROTECTED = ["README.md", "*memory*.py", "/tests/", ".*"]
 TREE = {
@@ -68,12 +74,12 @@ class Sandbox:
         }
         return Settings(**given)  # type: ignore[arg-type]
 
+    def wanted(self, **changes: object) -> Wanted:
+        return Wanted(**{"branch": "tidy", **changes})  # type: ignore[arg-type]
+
     def archive(self, *, check_mode: bool = False, rules: list | None = None, **changes: object) -> dict:
-        wanted = Wanted(
-            branch=str(changes.pop("branch", "tidy")),
-            root_limit=int(str(changes.pop("root_limit", 100))),
-            allow_dirty=bool(changes.pop("allow_dirty", False)),
-        )
+        names = {field.name for field in dataclasses.fields(Wanted)}
+        wanted = self.wanted(**{name: changes.pop(name) for name in names & set(changes)})
         classifier = Classifier(parse_rules(RULES if rules is None else rules), PROTECTED)
         return archive(
             self.settings(**changes),
@@ -84,6 +90,21 @@ class Sandbox:
             lock_wait_s=0,
             check_mode=check_mode,
         )
+
+    def restore(self, **changes: object) -> dict:
+        return self.archive(state="restored", **changes)  # type: ignore[arg-type]
+
+    def hook(self, *lines: str, name: str = "pre-commit") -> None:
+        """Give the repository a hook of these shell lines."""
+        path = self.root / ".git" / "hooks" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        path.chmod(0o755)
+
+    def twin(self, folder: pathlib.Path) -> Sandbox:
+        """A copy of this sandbox with all around it, to be taken another way to the same end."""
+        subprocess.run(["cp", "-a", self.root.parent, folder], check=True)
+        return Sandbox(folder)
 
     def state(self) -> dict[str, object]:
         """Everything that a refusal must leave alone, and that two ways to one end must agree on."""

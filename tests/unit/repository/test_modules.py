@@ -47,7 +47,7 @@ def test_an_audit_reads_and_reports(sandbox, audit, tmp_path):
     assert full["references"]["deploy_it.sh"] == [{"file": "docs/how.md", "line": 1, "kind": "text", "certain": False}]
     page = (tmp_path / "out" / "audit.md").read_text()
     assert "| backups | 4 |" in page
-    assert "`deploy_it.sh`: 1 times" in page
+    assert "`deploy_it.sh`: once" in page
 
 
 def test_an_audit_in_check_mode_writes_no_report(audit, tmp_path):
@@ -65,10 +65,45 @@ def test_the_report_of_before_is_not_replaced_by_one_of_after(audit, archive, tm
     assert (tmp_path / "out" / "audit.json").read_text() != before
 
 
-def test_archive_tells_what_it_did(archive):
+def test_archive_tells_what_it_did_and_puts_it_back(sandbox, archive):
+    before = sandbox.state()["files"]
     result = archive(branch="tidy", author={"name": "Ada"})
-    assert result["moved"] == 6
+    assert (result["moved"], result["state"], result["pushed"]) == (6, "organised", None)
     assert result["steps"][0] == {"name": "branch", "branch": "tidy"}
+    forecast = archive(state="restored", check_mode=True)
+    result = archive(state="restored", rules=[])
+    assert (result["moved"], result["conflicts"], result["state"]) == (6, [], "restored")
+    assert forecast["diff"] == result["diff"]
+    assert sandbox.state()["files"] == before
+
+
+def test_archived_leaves_scripts_where_they_are(sandbox, archive):
+    result = archive(state="archived")
+    assert result["moved"] == 5
+    assert (sandbox.root / "deploy_it.sh").exists()
+    assert archive()["moved"] == 1
+
+
+@pytest.mark.parametrize("on_reference", ["keep", "rewrite", "fail"])
+def test_what_is_used_is_kept_or_its_users_are_rewritten_or_the_run_fails(sandbox, archive, on_reference):
+    sandbox.write(".github/workflows/ci.yml", "steps:\n  - run: ./deploy_it.sh\n")
+    sandbox.commit()
+    before = sandbox.state()
+    result = archive(on_reference=on_reference)
+    if on_reference == "fail":
+        assert "deploy_it.sh" in result["msg"]
+        assert sandbox.state() == before
+        return
+    assert [one["path"] for one in result["kept"]] == (["deploy_it.sh"] if on_reference == "keep" else [])
+    rewritten = {"path": ".github/workflows/ci.yml", "line": 2, "old": "./deploy_it.sh"}
+    rewritten["new"] = "./scripts/deployment/deploy_it.sh"
+    assert result["rewritten"] == ([] if on_reference == "keep" else [rewritten])
+
+
+def test_backups_beyond_those_to_keep_are_deleted(sandbox, archive):
+    archive()
+    archive(state="restored", backup_keep=1)
+    assert len(list(sandbox.backups.iterdir())) == 1
 
 
 @pytest.mark.parametrize("module", [repo_archive, repo_audit])
