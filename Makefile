@@ -16,7 +16,7 @@ say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: venv
 venv: $(VENV)/.ready ## Make the locked Python environment and print its folder
@@ -39,7 +39,7 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@echo "report: artifacts/lab/report.html"
 
 .PHONY: test
-test: lint unit sanity chart molecule ## Run every test
+test: lint unit repositories sanity chart molecule ## Run every test
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
@@ -56,7 +56,19 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 .PHONY: unit
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
+	@tools/apt-install zstd
 	@pytest -n 2
+
+.PHONY: repositories
+repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
+	$(call say,Repositories)
+	@tests/repositories/run
+
+.PHONY: soak
+soak: $(VENV)/.ready ## Phase 1 for hours: many generated repositories, killed at every step, and the whole ones
+	$(call say,Soak)
+	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
+	@tests/repositories/run
 
 .PHONY: sanity
 sanity: $(VENV)/.ready ## ansible-test sanity on the built artefact
@@ -77,6 +89,7 @@ molecule: $(VENV)/.ready ## The lab and the whole migration on it, killed in eve
 
 .PHONY: bench
 bench: $(VENV)/.ready ## Side-by-side ratios
+	@tools/apt-install zstd
 	@benchmarks/run
 
 .PHONY: lab-up
