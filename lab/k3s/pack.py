@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 import zipfile
@@ -18,13 +19,16 @@ CREATED = "2026-01-01T00:00:00Z"
 IMAGES = {"docker.io/lab/pause:1.0": "pause", "docker.io/lab/cluster-dns:1.0": "cluster-dns"}
 
 
-def executable(package: Path, target: Path) -> None:
-    """A zip archive that Python runs, with a first line for the kernel."""
+def executable(package: Path, target: Path, version: str = "") -> None:
+    """A zip archive that Python runs, with a first line for the kernel; ``version``, where it is not the sources' own."""
     files = {
         f"k3s_standin/{f.relative_to(package)}": f.read_bytes()
         for f in package.rglob("*")
         if f.suffix in (".py", ".yaml")
     }
+    if version:
+        own = files["k3s_standin/version.py"].decode()
+        files["k3s_standin/version.py"] = re.sub(r'(?m)^VERSION = ".*"$', f'VERSION = "{version}"', own).encode()
     files["__main__.py"] = files["k3s_standin/__main__.py"]
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -76,5 +80,5 @@ def images(programs: Path, target: Path) -> None:
 
 if __name__ == "__main__":
     package_folder, program_folder, output = (Path(word) for word in sys.argv[1:4])
-    executable(package_folder, output / "k3s")
+    executable(package_folder, output / "k3s", sys.argv[4] if len(sys.argv) > 4 else "")
     images(program_folder, output / "k3s-airgap-images-amd64.tar")

@@ -8,11 +8,13 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
+from urllib.parse import urlsplit
 
 import yaml
 
-from . import cgroups, containerd, kubeconfig, kubelet, logs, network, node, notify, pki
+from . import cgroups, containerd, faults, kubeconfig, kubelet, logs, network, node, notify, pki
 from .api import Api
+from .balancer import Balancer, place, servers_among
 from .child import Child, wait_until
 from .join import join
 from .settings import CONTAINERD_SOCKET, Settings
@@ -105,6 +107,7 @@ class Agent:
         self.images = containerd.Images(settings)
         self.gpus = node.declared_gpus()
         self.routes: dict[str, str] = {}
+        self.balancer: Balancer | None = None
 
     def start_runtime(self) -> None:
         """The part that needs no server."""
@@ -124,7 +127,8 @@ class Agent:
         config = agent / "etc/kubelet.yaml"
         text = yaml.safe_dump(kubelet.kubelet_config(settings, self.shared, cgroups.prepare()))
         pki.write(config, text.encode())
-        self.children.append(Child("kubelet", kubelet.kubelet(settings, config, resolv_conf(settings))).start())
+        if not faults.read().get("no-kubelet"):
+            self.children.append(Child("kubelet", kubelet.kubelet(settings, config, resolv_conf(settings))).start())
         self.children.append(Child("kube-proxy", kubelet.kube_proxy(settings, self.shared)).start())
         self.start_loops()
         wait_until(f"node {settings.node_name} to register", 600, lambda: self.api.get(self.path), 0.5)
@@ -153,9 +157,15 @@ class Agent:
             if subnet:
                 self.write_cni(subnet)
             self.routes = network.set_routes(network.wanted_routes(nodes, name), self.routes)
+            self.follow_servers(nodes)
             if own:
                 node.advertise(self.api, own, self.gpus)
                 node.annotate(self.api, own, self.settings.node_ip, self.gpus)
+
+    def follow_servers(self, nodes: list[dict[str, Any]]) -> None:
+        servers = servers_among(nodes, urlsplit(self.settings.text("server")).port or 6443)
+        if self.balancer and servers:
+            self.balancer.set_servers(servers)
 
     def write_cni(self, subnet: str) -> None:
         file = self.settings.agent_dir / "etc/cni/net.d/10-k3s.conflist"
@@ -166,13 +176,24 @@ class Agent:
     def stop(self) -> None:
         for child in reversed(self.children):
             child.stop(5)
+        if self.balancer:
+            self.balancer.stop()
 
 
 def run(settings: Settings) -> Agent:
     token = settings.secret("token")
-    agent = Agent(settings, settings.text("server").rstrip("/"))
+    first = settings.text("server").rstrip("/")
+    if settings.flag("disable-apiserver-lb"):
+        agent, urls = Agent(settings, first), [first]
+    else:
+        port = int(settings.text("lb-server-port", "6444"))
+        agent = Agent(settings, f"https://127.0.0.1:{port}")
+        agent.balancer = Balancer(place(first), port, settings.agent_dir / "etc/k3s-agent-load-balancer.json")
+        urls = [f"https://{server}" for server in agent.balancer.servers]
     # Before anything of this node changes: a refused token shall leave no trace.
-    bundle = join(settings, agent.url, token)
+    bundle = join(settings, urls, token)
+    if agent.balancer:
+        agent.balancer.start()
     agent.start_runtime()
     agent.start_node(bundle)
     logs.info(f"k3s agent is up and running: node {settings.node_name}")

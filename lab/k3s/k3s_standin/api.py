@@ -11,6 +11,8 @@ from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 MERGE = "application/merge-patch+json"
+# Lists of things with a key, like a node's conditions, are merged by it.
+STRATEGIC = "application/strategic-merge-patch+json"
 KEEP_ALIVE = (
     ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1),
     ((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 20),
@@ -67,8 +69,8 @@ class Api:
                 return None
             raise
 
-    def patch(self, path: str, body: Any) -> Any:
-        return self.call("PATCH", path, body, MERGE)
+    def patch(self, path: str, body: Any, kind: str = MERGE) -> Any:
+        return self.call("PATCH", path, body, kind)
 
     def put(self, collection: str, body: dict[str, Any]) -> Any:
         """Create the object, or bring the one of that name to this content."""

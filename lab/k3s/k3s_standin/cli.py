@@ -11,10 +11,10 @@ import sys
 import threading
 from pathlib import Path
 
-from . import agent, child, config, logs, server
+from . import agent, child, config, faults, logs, server, snapshots, tokens
 from .settings import BINARIES, CONTAINERD_SOCKET, resolve
+from .version import VERSION
 
-VERSION = "v1.20.2+k3s1"
 GO_VERSION = "go1.19.8"
 TOOLS = ("kubectl", "crictl", "ctr")
 USAGE = """\
@@ -30,6 +30,8 @@ COMMANDS:
    kubectl  Run kubectl
    crictl   Run crictl
    ctr      Run ctr
+   token    Manage tokens
+   etcd-snapshot  Manage etcd snapshots
 
 GLOBAL OPTIONS:
    --help, -h     show help
@@ -81,6 +83,15 @@ def run_service(role: str, arguments: list[str]) -> int:
 
     def bring_up() -> None:
         try:
+            wanted = faults.read()
+            finished.wait(float(wanted.get("start-delay") or 0))
+            failure = faults.start_failure(wanted, VERSION)
+            if failure:
+                raise logs.Fatal(failure)
+            if settings.flag("cluster-reset"):
+                server.run_reset(settings)
+                finished.set()
+                return
             parts.extend(server.run(settings) if role == "server" else [agent.run(settings)])
         except Exception as error:  # noqa: BLE001  reported by the main thread, which alone ends the process
             outcome.append(error)
@@ -110,6 +121,10 @@ def main() -> int:
             return 0
         if words[0] in TOOLS:
             return run_tool(words[0], words[1:])
+        if words[0] == "etcd-snapshot":
+            return snapshots.command(words[1:], os.environ)
+        if words[0] == "token":
+            return tokens.command(words[1:], os.environ)
         if words[0] in ("server", "agent"):
             return run_service(words[0], words[1:])
         raise logs.Fatal(f"No help topic for '{words[0]}'")

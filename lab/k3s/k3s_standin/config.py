@@ -102,7 +102,10 @@ def parse_arguments(arguments: list[str], table: Mapping[str, str]) -> dict[str,
 
 
 def load(role: str, arguments: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    table = flags.known(role)
+    return load_with(flags.known(role), arguments, environment)
+
+
+def load_with(table: Mapping[str, str], arguments: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
     command_line = parse_arguments(arguments, table)
     values = {
         k: shaped(table[k], environment[e]) for k, e in flags.ENVIRONMENT.items() if k in table and environment.get(e)

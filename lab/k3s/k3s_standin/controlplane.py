@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from .etcd import CLIENT_PORT, PROGRAM, folder, peer_url
 from .settings import BINARIES, Settings
 
 API_PORT = 6444
 SUPERVISOR_PORT = 6445
-ETCD = "etcd"
 
 
 def arguments(defaults: dict[str, str], extra: list[str]) -> list[str]:
@@ -21,22 +21,23 @@ def arguments(defaults: dict[str, str], extra: list[str]) -> list[str]:
     return [f"--{key}={value}" for key, value in merged.items()]
 
 
-def member_name(settings: Settings) -> str:
+def lone_name(settings: Settings) -> str:
+    """The member's name where K3s would run SQLite, so that nobody can join."""
     return f"{settings.node_name}-{hashlib.sha256(settings.node_name.encode()).hexdigest()[:8]}"
 
 
-def etcd(settings: Settings, initial_cluster: str = "") -> list[str]:
+def etcd(settings: Settings, name: str, initial_cluster: str = "") -> list[str]:
     """A member; ``initial_cluster`` names the others when it joins a cluster instead of founding one."""
     tls = settings.server_dir / "tls" / "etcd"
-    peer = f"https://{settings.advertise}:2380"
+    peer, port = peer_url(settings), CLIENT_PORT
     defaults = {
-        "name": member_name(settings),
-        "data-dir": str(settings.server_dir / "db" / "etcd"),
-        "listen-client-urls": f"https://127.0.0.1:2379,https://{settings.advertise}:2379",
-        "advertise-client-urls": f"https://{settings.advertise}:2379",
+        "name": name,
+        "data-dir": str(folder(settings)),
+        "listen-client-urls": f"https://127.0.0.1:{port},https://{settings.advertise}:{port}",
+        "advertise-client-urls": f"https://{settings.advertise}:{port}",
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
-        "initial-cluster": initial_cluster or f"{member_name(settings)}={peer}",
+        "initial-cluster": initial_cluster or f"{name}={peer}",
         "initial-cluster-state": "existing" if initial_cluster else "new",
         "client-cert-auth": "true",
         "trusted-ca-file": f"{tls}/server-ca.crt",
@@ -51,7 +52,7 @@ def etcd(settings: Settings, initial_cluster: str = "") -> list[str]:
         "logger": "zap",
         "log-level": "warn",
     }
-    return ["/usr/bin/etcd", *arguments(defaults, settings.many("etcd-arg"))]
+    return [PROGRAM, *arguments(defaults, settings.many("etcd-arg"))]
 
 
 def apiserver(settings: Settings) -> list[str]:
@@ -100,7 +101,8 @@ def apiserver(settings: Settings) -> list[str]:
     return [str(BINARIES / "kube-apiserver"), *arguments(defaults, settings.many("kube-apiserver-arg"))]
 
 
-def controller_manager(settings: Settings, kubeconfig: Path) -> list[str]:
+def controller_manager(settings: Settings, kubeconfig: Path, elect: bool = False) -> list[str]:
+    """``elect``: where several servers run one, all but one wait."""
     tls = settings.server_dir / "tls"
     client = {"cert-file": f"{tls}/client-ca.crt", "key-file": f"{tls}/client-ca.key"}
     server = {"cert-file": f"{tls}/server-ca.crt", "key-file": f"{tls}/server-ca.key"}
@@ -116,7 +118,7 @@ def controller_manager(settings: Settings, kubeconfig: Path) -> list[str]:
         "authorization-kubeconfig": str(kubeconfig),
         "bind-address": "127.0.0.1",
         "port": "0",
-        "leader-elect": "false",
+        "leader-elect": str(elect).lower(),
         "allocate-node-cidrs": "true",
         "cluster-cidr": settings.cluster_cidr,
         "service-cluster-ip-range": settings.service_cidr,
@@ -134,14 +136,14 @@ def controller_manager(settings: Settings, kubeconfig: Path) -> list[str]:
     return [str(BINARIES / "kube-controller-manager"), *arguments(defaults, extra)]
 
 
-def scheduler(settings: Settings, kubeconfig: Path) -> list[str]:
+def scheduler(settings: Settings, kubeconfig: Path, elect: bool = False) -> list[str]:
     defaults = {
         "kubeconfig": str(kubeconfig),
         "authentication-kubeconfig": str(kubeconfig),
         "authorization-kubeconfig": str(kubeconfig),
         "bind-address": "127.0.0.1",
         "port": "0",
-        "leader-elect": "false",
+        "leader-elect": str(elect).lower(),
         "profiling": "false",
     }
     return [str(BINARIES / "kube-scheduler"), *arguments(defaults, settings.many("kube-scheduler-arg"))]

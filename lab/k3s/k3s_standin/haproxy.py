@@ -41,7 +41,7 @@ defaults
 frontend https
     bind {address}:{settings.port} ssl crt {tls}/serving-kube-apiserver.pem ca-file {tls}/client-ca.crt verify optional alpn h2,http/1.1
     acl certified ssl_c_used
-    acl supervisor path /cacerts /ping
+    acl supervisor path /cacerts /ping /db/info
     acl supervisor path_beg /v1-k3s/
     http-request del-header X-Remote- -m beg
     http-request set-header X-Remote-User %[ssl_c_s_dn(CN)] if certified

@@ -8,7 +8,7 @@ import json
 import secrets
 import ssl
 import time
-from typing import Any
+from typing import Any, Sequence
 from urllib.parse import urlsplit
 
 from . import logs, pki
@@ -47,6 +47,15 @@ def trusted_ca(url: str, token: Token) -> bytes:
     return cacerts
 
 
+def authorized(
+    url: str, cacerts: bytes, user: str, password: str, method: str, path: str, body: str = ""
+) -> tuple[int, bytes]:
+    """A request that shows the password, to a server whose certificate is of ``cacerts``."""
+    verified = ssl.create_default_context(cadata=cacerts.decode())
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return _request(url, verified, method, path, body, {"Authorization": f"Basic {credentials}"})
+
+
 def node_password() -> str:
     if not NODE_PASSWORD.exists():
         pki.write(NODE_PASSWORD, secrets.token_hex(16).encode())
@@ -56,11 +65,9 @@ def node_password() -> str:
 def ask(settings: Settings, url: str, token: Token) -> dict[str, Any]:
     """One attempt. Fatal: refused for good. ConnectionError, OSError: not reachable yet."""
     cacerts = trusted_ca(url, token)
-    verified = ssl.create_default_context(cadata=cacerts.decode())
-    credentials = base64.b64encode(f"{token.user}:{token.password}".encode()).decode()
     addresses = [settings.node_ip, *settings.many("node-external-ip")]
     body = json.dumps({"name": settings.node_name, "password": node_password(), "addresses": addresses})
-    status, answer = _request(url, verified, "POST", "/v1-k3s/node", body, {"Authorization": f"Basic {credentials}"})
+    status, answer = authorized(url, cacerts, token.user, token.password, "POST", "/v1-k3s/node", body)
     if status == 401:
         raise logs.Fatal(f"failed to validate token: {url}/v1-k3s/node: 401 Unauthorized")
     if status == 403:
@@ -72,15 +79,16 @@ def ask(settings: Settings, url: str, token: Token) -> dict[str, Any]:
     return bundle
 
 
-def join(settings: Settings, url: str, token_text: str) -> dict[str, Any]:
-    """Ask until the server answers; K3s waits for its server without end, too."""
+def join(settings: Settings, urls: Sequence[str], token_text: str) -> dict[str, Any]:
+    """Ask the servers in turn until one answers; K3s waits for its server without end, too."""
     try:
         token = parse(token_text)
     except ValueError as error:
         raise logs.Fatal(f"failed to validate token: {error}") from error
     while True:
-        try:
-            return ask(settings, url, token)
-        except (OSError, http.client.HTTPException) as error:
-            logs.error(f"Failed to validate connection to cluster at {url}: {error}")
-            time.sleep(2)
+        for url in urls:
+            try:
+                return ask(settings, url, token)
+            except (OSError, http.client.HTTPException) as error:
+                logs.error(f"Failed to validate connection to cluster at {url}: {error}")
+        time.sleep(2)

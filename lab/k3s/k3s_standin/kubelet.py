@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from . import programs
 from .controlplane import arguments
 from .settings import BINARIES, CONTAINERD_SOCKET, Settings
 
@@ -68,7 +69,7 @@ def kubelet(settings: Settings, config: Path, resolv_conf: str) -> list[str]:
         **({"resolv-conf": resolv_conf} if resolv_conf else {}),
     }
     present = {key: value for key, value in defaults.items() if value}
-    return [str(BINARIES / "kubelet"), *arguments(present, settings.many("kubelet-arg"))]
+    return [str(programs.kubelet(settings)), *arguments(present, settings.many("kubelet-arg"))]
 
 
 def taint_flag(taint: str) -> str:

@@ -76,18 +76,32 @@ def present_routes(cluster_cidr: str) -> dict[str, str]:
     return {r["dst"]: r["gateway"] for r in routes if "gateway" in r and "/" in r["dst"]}
 
 
+#: flannel's own chains: (table, the chain that leads there, the comment on that jump).
+CHAINS = {
+    "FLANNEL-FWD": ("filter", "FORWARD", "flanneld forward"),
+    "FLANNEL-POSTRTG": ("nat", "POSTROUTING", "flanneld masq"),
+}
+
+
 def rules(cluster_cidr: str) -> list[tuple[str, str, list[str]]]:
-    """(table, parent chain, rule): Docker's policy for FORWARD is DROP, so pods need their own word in it."""
-    comment = ["-m", "comment", "--comment", "k3s pod network"]
+    """(table, chain, rule): Docker's policy for FORWARD is DROP, so pods need their own word in it."""
+    jumps = [
+        (table, parent, ["-m", "comment", "--comment", comment, "-j", chain])
+        for chain, (table, parent, comment) in CHAINS.items()
+    ]
     return [
-        ("filter", "FORWARD", ["-s", cluster_cidr, *comment, "-j", "ACCEPT"]),
-        ("filter", "FORWARD", ["-d", cluster_cidr, *comment, "-j", "ACCEPT"]),
-        ("nat", "POSTROUTING", ["-s", cluster_cidr, "!", "-d", cluster_cidr, *comment, "-j", "MASQUERADE"]),
+        *jumps,
+        ("filter", "FLANNEL-FWD", ["-s", cluster_cidr, "-j", "ACCEPT"]),
+        ("filter", "FLANNEL-FWD", ["-d", cluster_cidr, "-j", "ACCEPT"]),
+        ("nat", "FLANNEL-POSTRTG", ["-s", cluster_cidr, "!", "-d", cluster_cidr, "-j", "MASQUERADE"]),
     ]
 
 
 def ensure_rules(cluster_cidr: str) -> None:
     """Put back what is missing; Docker or an administrator may have flushed the tables since."""
+    for chain, (table, _parent, _comment) in CHAINS.items():
+        if _run("iptables", "-w", "10", "-t", table, "-n", "-L", chain).returncode:
+            _run("iptables", "-w", "10", "-t", table, "-N", chain)
     for table, chain, rule in rules(cluster_cidr):
         if _run("iptables", "-w", "10", "-t", table, "-C", chain, *rule).returncode:
             result = _run("iptables", "-w", "10", "-t", table, "-A", chain, *rule)

@@ -9,50 +9,28 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from . import agent, controlplane, haproxy, kubeconfig, logs, notify, packaged, pki
+from . import (
+    agent,
+    bootstrap,
+    cluster,
+    controlplane,
+    etcd,
+    haproxy,
+    kubeconfig,
+    logs,
+    members,
+    notify,
+    packaged,
+    passwords,
+    pki,
+    reset,
+)
 from .api import Api
 from .child import Child, wait_until
 from .settings import Settings, own_address
 from .supervisor import Supervisor, forget_node_password
-from .token import full, parse
 
 NAMESPACE = "/api/v1/namespaces"
-
-
-def passwords(settings: Settings) -> tuple[str, str]:
-    """The server's and the agents' password: from the configuration, else kept from the first start, else made now."""
-    folder = settings.server_dir / "cred"
-    stored = [folder / "server-password", folder / "agent-password"]
-    known = [file.read_text() if file.exists() else "" for file in stored]
-    try:
-        given = [
-            parse(text).password if text else "" for text in (settings.secret("token"), settings.secret("agent-token"))
-        ]
-    except ValueError as error:
-        raise logs.Fatal(f"failed to validate token: {error}") from error
-    if known[0] and given[0] and known[0] != given[0]:
-        raise logs.Fatal(
-            "failed to reconcile with local datastore: bootstrap data already found and encrypted with different token"
-        )
-    server = given[0] or known[0] or secrets.token_hex(16)
-    agents = given[1] or server
-    for file, value in zip(stored, (server, agents)):
-        if not file.exists() or file.read_text() != value:
-            pki.write(file, value.encode())
-    return server, agents
-
-
-def write_tokens(settings: Settings, server: str, agents: str) -> None:
-    folder = settings.server_dir
-    cacerts = (folder / "tls/server-ca.crt").read_bytes()
-    for name, password, user in (("token", server, "server"), ("agent-token", agents, "node")):
-        text = full(password, user, cacerts).encode() + b"\n"
-        if not (folder / name).exists() or (folder / name).read_bytes() != text:
-            pki.write(folder / name, text)
-    link = folder / "node-token"
-    if not link.is_symlink():
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder / "token")
 
 
 def bootstrap_token(settings: Settings) -> str:
@@ -86,6 +64,9 @@ class Server:
         self.children: list[Child] = []
         self.deployer = packaged.Deployer(settings)
         self.known: set[str] = set()
+        self.keeper: members.Keeper | None = None
+        self.lock = threading.RLock()
+        self.elects = False
         self.url = f"https://127.0.0.1:{settings.port}"
 
     def write_certificates(self) -> None:
@@ -127,30 +108,70 @@ class Server:
     def start(self) -> None:
         settings = self.settings
         require_free_port(settings)
-        server_password, agents_password = passwords(settings)
+        joining = cluster.Invitation(settings) if cluster.joins(settings) else None
+        if joining:
+            joining.accept(settings)
+        chosen = passwords.choose(settings)
         self.write_certificates()
-        write_tokens(settings, server_password, agents_password)
+        # A token that is not the kept one may be the one that another server has rotated to: the datastore knows.
+        changed = passwords.known(settings) not in ("", chosen[0])
+        if not changed:
+            passwords.keep(settings, *chosen)
         self.write_kubeconfigs()
-        (settings.server_dir / "db/etcd").mkdir(parents=True, exist_ok=True, mode=0o700)
+        etcd.folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
         pki.write(settings.server_dir / "etc/haproxy.cfg", haproxy.config(settings).encode())
         token = bootstrap_token(settings)
-        supervisor = Supervisor(settings, (server_password, agents_password), token)
+        supervisor = Supervisor(settings, chosen, token)
+        supervisor.before_server_joins = self.several_servers
         supervisor.serve()
-        self.child("etcd", controlplane.etcd(settings))
+        was_reset = reset.flag_file(settings).exists()
+        reset.flag_file(settings).unlink(missing_ok=True)
+        others = joining.member(settings) if joining else ""
+        name = etcd.member_name(settings) if etcd.clustered(settings) else controlplane.lone_name(settings)
+        self.child("etcd", controlplane.etcd(settings, name, others))
+        self.store = etcd.Etcd(settings)
+        members.wait_for_vote(self.store)
+        bootstrap.agree(self.store, settings, chosen, passwords.known(settings))
+        passwords.keep(settings, *chosen)
         self.child("kube-apiserver", controlplane.apiserver(settings))
         self.child("haproxy", haproxy.command(settings.server_dir / "etc/haproxy.cfg"))
         stem = self.tls / "client-supervisor"
         local = f"https://127.0.0.1:{controlplane.API_PORT}"
         self.api = Api(local, self.tls / "server-ca.crt", stem.with_suffix(".crt"), stem.with_suffix(".key"))
         wait_until("the API server", 300, lambda: self.api.get("/readyz"))
-        cred = settings.server_dir / "cred"
-        self.child("kube-controller-manager", controlplane.controller_manager(settings, cred / "controller.kubeconfig"))
-        self.child("kube-scheduler", controlplane.scheduler(settings, cred / "scheduler.kubeconfig"))
+        self.run_controllers(len(self.store.members()) > 1)
         wait_until("the system namespace", 60, lambda: self.api.get(f"{NAMESPACE}/kube-system"))
+        if was_reset:  # the datastore may know this node by the password of another time
+            forget_node_password(self.api, settings.node_name)
         self.publish(token)
         self.deployer.write_packaged()
         self.deployer.apply_changed()
-        supervisor.api = self.api
+        supervisor.store, supervisor.api = self.store, self.api
+        if etcd.clustered(settings):
+            self.keeper = members.Keeper(settings, self.store, self.api, self.several_servers)
+
+    def run_controllers(self, elect: bool) -> None:
+        """One server runs them without an election, whose lease would make each restart wait."""
+        with self.lock:
+            cred = self.settings.server_dir / "cred"
+            commands = {
+                "kube-controller-manager": controlplane.controller_manager(
+                    self.settings, cred / "controller.kubeconfig", elect
+                ),
+                "kube-scheduler": controlplane.scheduler(self.settings, cred / "scheduler.kubeconfig", elect),
+            }
+            for former in [child for child in self.children if child.name in commands]:
+                former.stop(10)
+                self.children.remove(former)
+            for name, command in commands.items():
+                self.child(name, command)
+            self.elects = elect
+
+    def several_servers(self) -> None:
+        with self.lock:
+            if not self.elects:
+                logs.info("another server joins: the controllers elect a leader from now on")
+                self.run_controllers(elect=True)
 
     def publish(self, token: str) -> None:
         """The kubelets' bootstrap token, and where pods find the API."""
@@ -164,35 +185,47 @@ class Server:
         meta = {"name": f"bootstrap-token-{name}"}
         body = {"metadata": meta, "type": "bootstrap.kubernetes.io/token", "stringData": data}
         self.api.put(f"{NAMESPACE}/kube-system/secrets", body)
-        port = {"name": "https", "port": self.settings.port, "protocol": "TCP"}
-        subset = {"addresses": [{"ip": self.settings.advertise}], "ports": [port]}
-        self.api.put(f"{NAMESPACE}/default/endpoints", {"metadata": {"name": "kubernetes"}, "subsets": [subset]})
+        present = self.api.find(f"{members.ENDPOINTS}/kubernetes") if etcd.clustered(self.settings) else None
+        addresses = [*members.listed_addresses(present), self.settings.advertise]
+        subsets = members.endpoint_subsets(addresses, self.settings.port)
+        self.api.put(members.ENDPOINTS, {"metadata": {"name": "kubernetes"}, "subsets": subsets})
 
     def follow_nodes(self) -> None:
         for nodes in self.api.changes("/api/v1/nodes"):
             names = {node["metadata"]["name"] for node in nodes}
             for gone in self.known - names:
                 forget_node_password(self.api, gone)
+                if self.keeper:
+                    self.keeper.forget(gone)
             self.known = names
             self.label_node(nodes)
 
     def label_node(self, nodes: list[dict[str, Any]]) -> None:
         labels = {"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/master": "true"}
-        if self.settings.flag("cluster-init"):
+        notes: dict[str, str] = {}
+        if etcd.clustered(self.settings):
             labels["node-role.kubernetes.io/etcd"] = "true"
+            notes = members.notes(etcd.member_name(self.settings), self.settings.advertise)
         for node in nodes:
-            own = node["metadata"]["name"] == self.settings.node_name
-            if own and labels.items() - (node["metadata"].get("labels") or {}).items():
-                self.api.patch(f"/api/v1/nodes/{self.settings.node_name}", {"metadata": {"labels": labels}})
+            meta = node["metadata"]
+            lacks = labels.items() - (meta.get("labels") or {}).items()
+            if meta["name"] == self.settings.node_name and (
+                lacks or notes.items() - (meta.get("annotations") or {}).items()
+            ):
+                body = {"metadata": {"labels": labels, "annotations": notes}}
+                self.api.patch(f"/api/v1/nodes/{self.settings.node_name}", body)
 
     def stop(self) -> None:
         for child in reversed(self.children):
             child.stop(10)
 
 
+def run_reset(settings: Settings) -> None:
+    require_free_port(settings)
+    reset.run(settings, Server(settings).write_certificates)
+
+
 def run(settings: Settings) -> tuple[Server, agent.Agent]:
-    if settings.text("server") and not (settings.server_dir / "db/etcd/member").exists():
-        raise logs.Fatal("joining as a further server is not kept by this stand-in yet: it runs one server")
     server = Server(settings)
     node = agent.Agent(settings, f"https://{own_address(settings.advertise)}:{settings.port}")
     failure: list[Exception] = []
@@ -212,10 +245,12 @@ def run(settings: Settings) -> tuple[Server, agent.Agent]:
     logs.info("k3s is up and running")
     notify.ready()
     agent.loop("manifests", server.deployer.apply_changed, 5)
-    agent.loop("members", server.follow_nodes, 2)
+    agent.loop("nodes of the cluster", server.follow_nodes, 2)
+    if server.keeper:
+        agent.loop("members", server.keeper.look, 5)
     if not settings.flag("disable-agent"):
         thread.join()
         if failure:
             raise failure[0]
-        node.start_node(agent.join(settings, node.url, Path(settings.server_dir / "token").read_text()))
+        node.start_node(agent.join(settings, [node.url], Path(settings.server_dir / "token").read_text()))
     return server, node

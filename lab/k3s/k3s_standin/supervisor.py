@@ -1,4 +1,7 @@
-"""The join protocol, on loopback behind haproxy: /ping and /cacerts for anyone, /v1-k3s/node for who has the token."""
+"""The supervisor's requests, on loopback behind haproxy: /ping and /cacerts for anyone, the rest for who has a token.
+
+/v1-k3s/node is for agents; /v1-k3s/config, /v1-k3s/server-bootstrap, /v1-k3s/token and /db/info for servers alone.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
 
-from . import pki
+from . import bootstrap, etcd, logs, passwords, pki
 from .api import Api, ApiError
 from .controlplane import SUPERVISOR_PORT
 from .settings import Settings
 from .token import accepted
 
+FOR_SERVERS = ("/v1-k3s/config", "/v1-k3s/server-bootstrap", "/db/info")
 SECRETS = "/api/v1/namespaces/kube-system/secrets"
 REJECTED = (
     "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server "
@@ -85,29 +89,68 @@ def node_bundle(settings: Settings, node: str, addresses: list[str], bootstrap_t
 
 
 class Supervisor:
-    def __init__(self, settings: Settings, passwords: tuple[str, str], bootstrap_token: str) -> None:
-        self.settings, self.passwords, self.bootstrap_token = settings, passwords, bootstrap_token
+    def __init__(self, settings: Settings, chosen: tuple[str, str], bootstrap_token: str) -> None:
+        self.settings, self.bootstrap_token = settings, bootstrap_token
+        # The newest first; what was valid before a rotation stays so until the next start.
+        self.passwords = [chosen]
         self.cacerts = (settings.server_dir / "tls" / "server-ca.crt").read_bytes()
         self.api: Api | None = None
+        self.store: etcd.Etcd | None = None
+        self.before_server_joins: Callable[[], None] = lambda: None
 
-    def join(self, authorization: str, request: dict[str, Any]) -> dict[str, Any]:
+    def admit(self, authorization: str, servers_only: bool = False) -> None:
         kind, _, encoded = authorization.partition(" ")
         user, _, password = base64.b64decode(encoded if kind == "Basic" else "").decode().partition(":")
-        if not accepted(user, password, *self.passwords):
+        if not any(accepted(user, password, *pair) for pair in self.passwords):
             raise Refusal(401, "Unauthorized")
+        if servers_only and not any(accepted("server", password, *pair) for pair in self.passwords):
+            raise Refusal(403, "Forbidden")
+
+    def join(self, authorization: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.admit(authorization)
         if self.api is None:
             raise Refusal(503, "apiserver not ready")
         check_node_password(self.api, request["name"], request["password"])
         return node_bundle(self.settings, request["name"], request["addresses"], self.bootstrap_token)
 
+    def for_servers(self, authorization: str, path: str) -> dict[str, Any]:
+        """What a server that joins has to know."""
+        self.admit(authorization, servers_only=True)
+        if not etcd.clustered(self.settings):
+            logs.warning(f"Received HTTP request for {path}, but embedded etcd is not enabled.")
+            raise Refusal(400, "etcd disabled")
+        if self.store is None or self.api is None:
+            raise Refusal(503, "apiserver not ready")
+        if path == "/v1-k3s/config":
+            return bootstrap.critical(self.settings)
+        if path == "/db/info":
+            return self.store.call("cluster/member/list")
+        self.before_server_joins()
+        return bootstrap.collect(self.settings)
+
+    def rotate(self, authorization: str, request: dict[str, Any]) -> None:
+        """Another server token: in the datastore first, so that what is on this disk can open it at any time."""
+        self.admit(authorization, servers_only=True)
+        if self.store is None:
+            raise Refusal(503, "datastore not ready")
+        server, agents = self.passwords[0]
+        fresh = str(request["newToken"] or secrets.token_hex(16))
+        if fresh != server:
+            follows = agents == server and not self.settings.secret("agent-token")
+            chosen = (fresh, fresh if follows else agents)
+            bootstrap.save(self.store, self.settings, *chosen)
+            self.store.delete(bootstrap.storage_key(server))
+            passwords.keep(self.settings, *chosen)
+            self.passwords.insert(0, chosen)
+            logs.info("Server token rotated")
+
     def serve(self) -> None:
-        handler = _handler(self.cacerts, self.join)
-        server = ThreadingHTTPServer(("127.0.0.1", SUPERVISOR_PORT), handler)
+        server = ThreadingHTTPServer(("127.0.0.1", SUPERVISOR_PORT), handler(self))
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, name="supervisor", daemon=True).start()
 
 
-def _handler(cacerts: bytes, join: Callable[[str, dict[str, Any]], dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
+def handler(supervisor: Supervisor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -118,25 +161,39 @@ def _handler(cacerts: bytes, join: Callable[[str, dict[str, Any]], dict[str, Any
             self.end_headers()
             self.wfile.write(body)
 
-        def do_GET(self) -> None:
-            content = {"/ping": b"pong", "/cacerts": cacerts}.get(self.path)
-            self.answer(200, content) if content else self.answer(404, b"404 page not found\n")
-
-        def do_POST(self) -> None:
+        def attempt(self, act: Callable[[str, Any], Any]) -> None:
             try:
-                request = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-                if self.path != "/v1-k3s/node":
-                    raise Refusal(404, "404 page not found")
-                bundle = join(self.headers.get("Authorization") or "", request)
+                length = int(self.headers.get("Content-Length") or 0)
+                request = json.loads(self.rfile.read(length)) if length else None
+                result = act(self.headers.get("Authorization") or "", request)
             except Refusal as refusal:
                 return self.answer(refusal.status, str(refusal).encode())
             except (ValueError, KeyError, TypeError) as error:
                 return self.answer(400, f"bad request: {error}".encode())
-            except (OSError, HTTPException) as error:  # the API is away for a moment: the agent shall ask again
+            except (OSError, HTTPException) as error:  # the API is away for a moment: who asks shall ask again
                 return self.answer(503, str(error).encode())
-            return self.answer(200, json.dumps(bundle).encode(), "application/json")
+            return self.answer(200, b"" if result is None else json.dumps(result).encode(), "application/json")
+
+        def do_GET(self) -> None:
+            content = {"/ping": b"pong", "/cacerts": supervisor.cacerts}.get(self.path)
+            if content:
+                self.answer(200, content)
+            elif self.path in FOR_SERVERS:
+                self.attempt(lambda authorization, _: supervisor.for_servers(authorization, self.path))
+            else:
+                self.answer(404, b"404 page not found\n")
+
+        def do_POST(self) -> None:
+            self.attempt(supervisor.join if self.path == "/v1-k3s/node" else not_found)
+
+        def do_PUT(self) -> None:
+            self.attempt(supervisor.rotate if self.path == "/v1-k3s/token" else not_found)
 
         def log_message(self, format: str, *args: Any) -> None:
             return
 
     return Handler
+
+
+def not_found(authorization: str, request: Any) -> None:
+    raise Refusal(404, "404 page not found")

@@ -69,7 +69,7 @@ def api(tmp_path_factory):
     context.load_cert_chain(tls / "server.pem")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield Api(f"https://127.0.0.1:{server.server_address[1]}", tls / "ca.crt", tls / "client.crt", tls / "client.key")
     server.shutdown()
     server.server_close()

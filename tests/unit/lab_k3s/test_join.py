@@ -37,9 +37,9 @@ def server(tmp_path, monkeypatch):
     part.api = Secrets()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls / "serving-kube-apiserver.pem")
-    http = ThreadingHTTPServer(("127.0.0.1", 0), supervisor._handler(part.cacerts, part.join))
+    http = ThreadingHTTPServer(("127.0.0.1", 0), supervisor.handler(part))
     http.socket = context.wrap_socket(http.socket, server_side=True)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
+    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     part.url = f"https://127.0.0.1:{http.server_address[1]}"
     yield part
     http.shutdown()
@@ -110,6 +110,12 @@ def test_an_api_that_fails_is_no_refusal(server, monkeypatch):
         ask(server, full("server-password", "server", server.cacerts))
 
 
+def test_any_server_that_answers_will_do(server, capsys):
+    token = full("server-password", "server", server.cacerts)
+    assert join.join(agent(server), ["https://127.0.0.1:1", server.url], token)["config"]
+    assert "Failed to validate connection to cluster at https://127.0.0.1:1" in capsys.readouterr().err
+
+
 def test_a_token_that_is_none_ends_it(server):
     with pytest.raises(logs.Fatal, match="failed to validate token: invalid token CA hash length"):
-        join.join(agent(server), server.url, "K10abc::node:x")
+        join.join(agent(server), [server.url], "K10abc::node:x")
