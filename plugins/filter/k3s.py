@@ -5,16 +5,30 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.k3s import bootstrap, host, nodes, release, settings
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s import (
+    bootstrap,
+    critical,
+    firewall,
+    host,
+    kubeconfig,
+    metadata,
+    nodes,
+    release,
+    settings,
+    token,
+    versions,
+)
 
 
 def _clear(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     """A refusal becomes a filter error that is one line."""
 
+    @functools.wraps(function)
     def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
             return function(*args, **kwargs)
@@ -36,6 +50,14 @@ def newer_than(mtimes: t.Iterable[float], started: str) -> bool:
     return any(int(mtime) > moment.timestamp() for mtime in mtimes)
 
 
+def version_faults(listing: t.Mapping[str, t.Any], wanted: str, name: str = "", node_role: str = "server") -> list[str]:
+    return versions.version_faults(versions.running(listing), wanted, name, node_role)
+
+
+def fleet_faults(servers: t.Sequence[t.Mapping[str, t.Any]], nodes: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    return critical.critical_faults(servers) + critical.external_faults(servers, nodes)
+
+
 class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
@@ -43,13 +65,21 @@ class FilterModule:
             "k3s_bootstrap": _clear(bootstrap.bootstrap),
             "k3s_checksum": _clear(release.checksum),
             "k3s_expected_node": nodes.expected_node,
+            "k3s_firewall": _clear(firewall.firewall),
+            "k3s_fleet_faults": fleet_faults,
             "k3s_host_faults": host.host_faults,
-            "k3s_label_changes": nodes.label_changes,
+            "k3s_kubeconfig": _clear(kubeconfig.merge),
             "k3s_newer_than": newer_than,
+            "k3s_node_changes": metadata.node_changes,
             "k3s_node_faults": node_faults,
             "k3s_nodes": nodes.nodes,
             "k3s_redact": release.redact,
+            "k3s_removal_faults": nodes.removal_faults,
             "k3s_setting_faults": settings.setting_faults,
             "k3s_servers": bootstrap.servers,
+            "k3s_stale_node": _clear(nodes.stale_node),
+            "k3s_token_faults": token.token_faults,
+            "k3s_token_secret": token.secret,
             "k3s_units": host.units,
+            "k3s_version_faults": version_faults,
         }

@@ -17,13 +17,14 @@ def bootstrap(
 ) -> dict[str, t.Any]:
     """What the server C(me) is to do: C({"action": "keep" | "init" | "join", "server": name or url or None}).
 
-    C(servers) lists C({name, url, data, answers}) in inventory order: C(data) is true with a datastore on disk, C(answers)
-    when the supervisor answers. C(joined) is the C(server) key of the configuration that is there already.
+    C(servers) lists C({name, url, data, answers}) in inventory order: C(data) is true with a datastore on disk and None when the
+    disk could not be looked at, C(answers) is true when the supervisor answers. C(joined) is the C(server) key of the configuration
+    that is there already.
 
     A server with data keeps its place. One without data joins whoever answers, so that a wiped first server comes back
     instead of starting a second cluster. Only when nobody answers and nobody has data does the first one begin.
 
-    Raises C(RefusedError) when data is there but nobody serves it, or when a later server would have to begin.
+    Raises C(RefusedError) when data is there, or may be there, but nobody serves it, or when a later server would have to begin.
     """
     mine = next(server for server in servers if server["name"] == me)
     others = [server for server in servers if server["name"] != me]
@@ -37,6 +38,12 @@ def bootstrap(
         raise RefusedError(
             f"{holders[0]} holds the cluster's data but does not answer; start it there (systemctl start k3s) "
             f"before {me} joins, or a second cluster would begin"
+        )
+    unseen = [other["name"] for other in others if other["data"] is None]
+    if unseen:
+        raise RefusedError(
+            f"{unseen[0]} can't be reached, so nobody knows whether it holds the cluster's data; bring it back, or take it out of "
+            f"the inventory if it is gone for good, before {me} begins a cluster"
         )
     if servers[0]["name"] == me:
         return {"action": "init", "server": None}
@@ -64,7 +71,7 @@ def servers(
         {
             "name": name,
             "url": url,
-            "data": store.get("matched", 0) > 0,
+            "data": None if store.get("unreachable") else store.get("matched", 0) > 0,
             "answers": ping.get("status", -1) in (200, 401, 403),
         }
         for name, url, store, ping in zip(names, urls, datastores, pings)

@@ -13,6 +13,8 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.versions import minor
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -58,25 +60,49 @@ MANAGED_KEYS = {
     "agent-token-file": "set k3s_agent_token_file",
     "node-name": "set k3s_node_name",
     "node-label": "set k3s_node_labels",
+    "node-taint": "set k3s_node_taints",
     "private-registry": "set k3s_registries",
     "data-dir": "the role keeps K3s' default, /var/lib/rancher/k3s",
     "write-kubeconfig": "the role keeps K3s' default, /etc/rancher/k3s/k3s.yaml",
-    "cluster-reset": "it is an act, not a setting; run it by hand",
-    "cluster-reset-restore-path": "it is an act, not a setting; run it by hand",
+    "cluster-reset": "it is an act, not a setting; playbooks/k3s_restore.yml does it",
+    "cluster-reset-restore-path": "it is an act, not a setting; playbooks/k3s_restore.yml does it",
 }
 
-#: Keys whose values are secrets: a file that holds one is written without a diff.
-SECRET_KEYS = frozenset(
-    ["datastore-endpoint", "etcd-s3-access-key", "etcd-s3-secret-key", "etcd-s3-session-token", "vpn-auth"]
-)
+#: Keys that not every minor knows, with the first and the last that does; None, no end is known. A first minor is the oldest to
+#: which the key was carried back, so that a key is refused only where it can't be known.
+KEY_MINORS: dict[str, tuple[tuple[int, int], tuple[int, int] | None]] = {
+    "default-runtime": ((1, 25), None),
+    "disable-apiserver-lb": ((1, 25), None),
+    "disable-default-registry-endpoint": ((1, 26), None),
+    "embedded-registry": ((1, 26), None),
+    "etcd-s3-bucket-lookup-type": ((1, 30), None),
+    "etcd-s3-config-secret": ((1, 28), None),
+    "etcd-s3-proxy": ((1, 28), None),
+    "etcd-s3-retention": ((1, 30), None),
+    "etcd-s3-session-token": ((1, 28), None),
+    "etcd-snapshot-reconcile-interval": ((1, 30), None),
+    "image-service-endpoint": ((1, 25), None),
+    "kine-tls": ((1, 25), None),
+    "multi-cluster-cidr": ((1, 25), (1, 29)),
+    "node-external-dns": ((1, 27), None),
+    "node-internal-dns": ((1, 27), None),
+    "nonroot-devices": ((1, 28), None),
+    "secrets-encryption-provider": ((1, 30), None),
+    "supervisor-metrics": ((1, 27), None),
+    "write-kubeconfig-group": ((1, 26), None),
+}
+
+#: Releases before this minor are not in the table, so their keys are not told apart.
+_OLDEST = (1, 24)
 
 _MODE = re.compile(r"0?[0-7]{3}")
 
 
-def config_faults(config: t.Any, node_role: str, where: str) -> list[str]:
+def config_faults(config: t.Any, node_role: str, where: str, version: str = "") -> list[str]:
     """What is wrong with a mapping of K3s' keys for C(node_role) (server or agent), one line a fault.
 
-    C(where) is the variable that holds the mapping; every line begins with it.
+    C(where) is the variable that holds the mapping; every line begins with it. With C(version), a release, keys that its minor does
+    not know are refused too.
     """
     if not isinstance(config, t.Mapping):
         return [f"{where}: a mapping of K3s' configuration keys is wanted, not {type(config).__name__}"]
@@ -90,6 +116,8 @@ def config_faults(config: t.Any, node_role: str, where: str) -> list[str]:
             faults.append(f"{where}: '{name}' is not set here: {MANAGED_KEYS[key]}")
         elif key not in keys:
             faults.append(f"{where}: {_unknown(key, node_role)}")
+        else:
+            faults += _minor_faults(key, minor(version), where)
     mode = config.get("write-kubeconfig-mode")
     if mode is not None and not (isinstance(mode, str) and _MODE.fullmatch(mode)):
         faults.append(f"{where}: 'write-kubeconfig-mode' must be a quoted octal string such as \"0600\", not {mode!r}")
@@ -101,10 +129,21 @@ def label_faults(labels: t.Any, where: str) -> list[str]:
     if not isinstance(labels, t.Mapping):
         return [f"{where}: a mapping of labels is wanted, not {type(labels).__name__}"]
     return [
-        f"{where}: '{name}' can't be set by a kubelet and would make it exit; take it out"
+        f"{where}: '{name}' can't be set by a kubelet and would make it exit; set k3s_node_roles"
         for name in sorted(labels, key=str)
         if str(name).startswith("node-role.kubernetes.io/")
     ]
+
+
+def _minor_faults(key: str, release: tuple[int, int] | None, where: str) -> list[str]:
+    first, last = KEY_MINORS.get(key, ((0, 0), None))
+    if release is None or release < _OLDEST:
+        return []
+    if release < first:
+        return [f"{where}: '{key}' came with v{first[0]}.{first[1]}, and k3s_version is of v{release[0]}.{release[1]}"]
+    if last and release > last:
+        return [f"{where}: '{key}' went after v{last[0]}.{last[1]}, and k3s_version is of v{release[0]}.{release[1]}"]
+    return []
 
 
 def _unknown(key: str, node_role: str) -> str:

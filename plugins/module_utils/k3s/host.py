@@ -24,6 +24,8 @@ def wanted_ports(node_role: str, config: t.Mapping[str, t.Any]) -> list[tuple[st
         ports.append(("udp", 8472, "flannel VXLAN"))
     elif backend == "wireguard-native":
         ports.append(("udp", 51820, "flannel WireGuard"))
+    if config.get("embedded-registry"):
+        ports.append(("tcp", 5001, "embedded registry"))
     return ports
 
 

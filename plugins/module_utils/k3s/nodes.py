@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.versions import running
+
 GPU = "nvidia.com/gpu"
 
 
@@ -59,17 +62,41 @@ def expected_node(host: t.Mapping[str, t.Any], version: str) -> dict[str, t.Any]
     }
 
 
-def label_changes(listing: t.Mapping[str, t.Any], hosts: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """The labels that running nodes lack or have otherwise: C({name, labels: ["key=value"]}) a node that needs any.
+def stale_node(listing: t.Mapping[str, t.Any], name: str, known: bool) -> bool:
+    """Whether the Node C(name) is what is left of an earlier life of a host.
 
-    K3s gives labels at registration alone, so a later change has to be made through the API.
+    C(known) says that the host still holds what makes it that node (a server's data, an agent's node password).
+
+    Raises C(RefusedError) when the Node is Ready without the host being known: then another machine has its name.
     """
-    there = {item["metadata"]["name"]: item["metadata"].get("labels", {}) for item in listing.get("items", [])}
-    changes = []
-    for host in hosts:
-        name = host.get("k3s_node_name") or host["inventory_hostname"]
-        wanted = {str(key): str(value) for key, value in (host.get("k3s_node_labels") or {}).items()}
-        labels = [f"{key}={value}" for key, value in sorted(wanted.items()) if there.get(name, {}).get(key) != value]
-        if labels and name in there:
-            changes.append({"name": name, "labels": labels})
-    return changes
+    there = next((node for node in nodes(listing) if node["name"] == name), None)
+    if known or there is None:
+        return False
+    if there["ready"]:
+        raise RefusedError(
+            f"the cluster has a node '{name}' that is Ready, and this host is not it; set another k3s_node_name, "
+            "or wait a minute if this host has just been wiped"
+        )
+    return True
+
+
+def removal_faults(listing: t.Mapping[str, t.Any], name: str) -> list[str]:
+    """Why the Node C(name) can't be taken out of the cluster; a name that is not there can.
+
+    A server is stopped before its etcd member is removed, so the others must be a majority of all. Of two, one leaves while it
+    serves, which takes both.
+    """
+    ready = {node["name"]: node["ready"] for node in nodes(listing)}
+    members = [server["name"] for server in running(listing) if server["server"]]
+    if name not in members:
+        return []
+    others = [member for member in members if member != name]
+    if not others:
+        return [f"{name} is the last server; take the whole cluster away with k3s_state: absent, agents first"]
+    up = [member for member in others if ready[member]]
+    if len(up) * 2 <= len(members) and not (len(members) == 2 and up and ready[name]):
+        down = ", ".join(member for member in others if not ready[member])
+        return [
+            f"without {name} the servers that are Ready are no majority ({len(up)} of {len(members)}); mend {down or 'one'} first"
+        ]
+    return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.config import config_faults, label_faults
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.metadata import role_faults, taint_faults
 
 
 def setting_faults(
@@ -17,11 +18,18 @@ def setting_faults(
     C(settings) holds the role's public variables by name, and C(missing), the path variables whose file is not there.
     C(servers) are the hosts of the server group, C(names) the node names of all hosts, C(name) this host's.
     """
-    faults = config_faults(settings["k3s_config"], node_role, "k3s_config")
-    faults += config_faults(settings["k3s_server_config"], "server", "k3s_server_config")
-    faults += config_faults(settings["k3s_agent_config"], "agent", "k3s_agent_config")
-    faults += config_faults(settings["k3s_node_config"], node_role, "k3s_node_config")
+    version = settings["k3s_version"]
+    faults = config_faults(settings["k3s_config"], node_role, "k3s_config", version)
+    faults += config_faults(settings["k3s_server_config"], "server", "k3s_server_config", version)
+    faults += config_faults(settings["k3s_agent_config"], "agent", "k3s_agent_config", version)
+    faults += config_faults(settings["k3s_node_config"], node_role, "k3s_node_config", version)
     faults += label_faults(settings["k3s_node_labels"], "k3s_node_labels")
+    faults += taint_faults(settings["k3s_node_taints"], "k3s_node_taints")
+    faults += role_faults(settings["k3s_node_roles"], "k3s_node_roles")
+    if settings["k3s_install_method"] == "script" and not settings["k3s_install_script_checksum"]:
+        faults.append(
+            "k3s_install_script_checksum: set the SHA-256 of the install.sh that k3s_install_method: script is to run"
+        )
     faults += server_count_faults(len(servers), settings["k3s_server_config"])
     if name not in names:
         faults.append("this host is in neither k3s_server_group nor k3s_agent_group; put it in one of them")

@@ -47,7 +47,14 @@ def test_a_server_with_data_keeps_what_it_has():
     assert bootstrap("a", world) == {"action": "keep", "server": None}
 
 
-flags = st.tuples(st.booleans(), st.booleans())
+def test_nobody_begins_while_a_disk_could_not_be_looked_at():
+    with pytest.raises(RefusedError, match="b can't be reached, so nobody knows"):
+        bootstrap("a", [server("a"), server("b", data=None)])
+    joined = bootstrap("a", [server("a"), server("b", data=None), server("c", data=True, answers=True)])
+    assert joined == {"action": "join", "server": "https://c:6443"}
+
+
+flags = st.tuples(st.sampled_from([True, False, None]), st.booleans())
 
 
 @given(st.lists(flags, min_size=1, max_size=5))
@@ -73,6 +80,11 @@ def test_the_world_from_what_the_modules_return():
         server("a", data=True),
         server("b"),
     ]
+
+
+def test_a_server_that_can_not_be_reached_has_unknown_data():
+    (one,) = servers(["a"], ["https://a:6443"], [{"unreachable": True}], [{"status": -1}])
+    assert one["data"] is None
 
 
 def test_where_a_server_is_reached():

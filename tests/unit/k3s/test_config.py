@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils.k3s.config import config_faults, label_faults
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.config import (
+    KEY_MINORS,
+    SERVER_KEYS,
+    config_faults,
+    label_faults,
+)
 
 
 def test_the_plans_settings_are_fine():
@@ -60,3 +65,24 @@ def test_not_a_mapping():
 def test_a_node_role_label_is_refused():
     assert label_faults({"gpu-type": "A10"}, "x") == []
     assert "node-role.kubernetes.io/worker" in label_faults({"node-role.kubernetes.io/worker": "true"}, "x")[0]
+
+
+@pytest.mark.parametrize(
+    "key, version, said",
+    [
+        ("embedded-registry", "v1.25.9+k3s1", "'embedded-registry' came with v1.26"),
+        ("multi-cluster-cidr", "v1.35.6+k3s1", "'multi-cluster-cidr' went after v1.29"),
+    ],
+)
+def test_a_key_of_another_minor_is_refused(key, version, said):
+    (fault,) = config_faults({key: True}, "server", "x", version)
+    assert said in fault and version.rsplit(".", 1)[0] in fault
+
+
+@pytest.mark.parametrize("version", ["", "v1.26.0+k3s1", "v1.35.6+k3s1", "v1.20.2+k3s1", "nonsense"])
+def test_a_key_of_its_minor_or_of_one_that_is_not_told_apart(version):
+    assert config_faults({"embedded-registry": True}, "server", "x", version) == []
+
+
+def test_every_key_of_the_minors_is_a_key():
+    assert set(KEY_MINORS) <= SERVER_KEYS

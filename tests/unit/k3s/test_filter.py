@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import inspect
+import pathlib
+
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.sophia.replatform.plugins.filter import k3s
 from ansible_collections.sophia.replatform.plugins.filter.k3s import FilterModule, newer_than
 
 START = "Mon 2026-11-23 10:17:39 UTC"
@@ -21,3 +26,30 @@ def test_what_never_started_is_not_stale():
 def test_a_refusal_becomes_a_filter_error_of_one_line():
     with pytest.raises(AnsibleFilterError, match="does not list 'k3s'"):
         FilterModule().filters()["k3s_checksum"]("", "k3s")
+
+
+def test_the_fleets_faults_are_those_of_servers_and_of_addresses():
+    servers = [
+        {"inventory_hostname": "a", "k3s_server_config": {"flannel-external-ip": True}},
+        {"inventory_hostname": "b", "k3s_node_config": {"node-external-ip": "192.0.2.2"}},
+    ]
+    lines = FilterModule().filters()["k3s_fleet_faults"](servers, servers)
+    assert [line.split(" ")[0] for line in lines] == ["flannel-external-ip", "a:"]
+
+
+def test_versions_are_asked_of_the_listing():
+    listing = {"items": [{"metadata": {"name": "a"}, "status": {"nodeInfo": {"kubeletVersion": "v1.35.6+k3s1"}}}]}
+    assert FilterModule().filters()["k3s_version_faults"](listing, "v1.36.0+k3s1") == []
+    assert len(FilterModule().filters()["k3s_version_faults"](listing, "v1.37.0+k3s1")) == 1
+
+
+def test_every_filter_is_documented_under_its_name_and_with_its_arguments():
+    folder = pathlib.Path(k3s.__file__).parent
+    documented = {path.stem for path in folder.glob("k3s_*.yml")}
+    assert documented == set(FilterModule().filters())
+    for name, function in FilterModule().filters().items():
+        spec = yaml.safe_load((folder / f"{name}.yml").read_text())["DOCUMENTATION"]
+        arguments = list(inspect.signature(inspect.unwrap(function)).parameters)[1:]
+        assert spec["name"] == name
+        assert [word for word in spec.get("positional", "").split(", ") if word] == arguments
+        assert set(spec["options"]) == {"_input", *arguments}

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.nodes import (
     expected_node,
-    label_changes,
     node_faults,
     nodes,
+    removal_faults,
+    stale_node,
 )
 
 V = "v1.35.6+k3s1"
@@ -66,14 +68,41 @@ def test_what_a_host_is_expected_to_become():
     assert expected_node(host, V) == {"name": "b", "version": "v1.34.9+k3s1", "gpus": None}
 
 
-def test_only_labels_that_differ_are_changed():
-    node = item("a")
-    node["metadata"]["labels"] = {"gpu-type": "A10", "zone": "old", "kept": "x"}
-    host = {"inventory_hostname": "a", "k3s_node_labels": {"gpu-type": "A10", "zone": "new", "rank": 1}}
-    assert label_changes({"items": [node]}, [host]) == [{"name": "a", "labels": ["rank=1", "zone=new"]}]
-    host["k3s_node_labels"] = {"gpu-type": "A10"}
-    assert label_changes({"items": [node]}, [host]) == []
+def test_what_is_left_of_a_wiped_host_is_stale():
+    assert stale_node({"items": [item("a", ready="Unknown")]}, "a", known=False) is True
+    assert stale_node({"items": [item("a", ready="Unknown")]}, "a", known=True) is False
+    assert stale_node({"items": [item("b", ready="Unknown")]}, "a", known=False) is False
 
 
-def test_a_node_that_has_not_joined_gets_no_label():
-    assert label_changes({"items": []}, [{"inventory_hostname": "a", "k3s_node_labels": {"x": "y"}}]) == []
+def test_a_name_that_another_machine_has_is_refused():
+    with pytest.raises(RefusedError, match="a node 'a' that is Ready, and this host is not it"):
+        stale_node({"items": [item("a")]}, "a", known=False)
+    assert stale_node({"items": [item("a")]}, "a", known=True) is False
+
+
+def servers(*states):
+    found = [item(name, ready=state) for name, state in zip("abc", states)]
+    for one in found:
+        one["metadata"]["labels"] = {"node-role.kubernetes.io/control-plane": "true"}
+    return {"items": [*found, item("w")]}
+
+
+@pytest.mark.parametrize("name", ["a", "w", "nobody"])
+def test_a_node_that_can_go(name):
+    assert removal_faults(servers("True", "True", "True"), name) == []
+
+
+def test_a_dead_server_can_go_and_so_can_one_of_two():
+    assert removal_faults(servers("Unknown", "True", "True"), "a") == []
+    assert removal_faults(servers("True", "True"), "a") == []
+
+
+def test_a_server_that_the_others_need_stays():
+    (line,) = removal_faults(servers("True", "True", "Unknown"), "a")
+    assert line == "without a the servers that are Ready are no majority (1 of 3); mend c first"
+    assert len(removal_faults(servers("Unknown", "True"), "a")) == 1
+
+
+def test_the_last_server_stays():
+    (line,) = removal_faults(servers("True"), "a")
+    assert "a is the last server" in line

@@ -4,11 +4,16 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.settings import server_count_faults, setting_faults
 
 SETTINGS = {
+    "k3s_version": "v1.35.6+k3s1",
+    "k3s_install_method": "binary",
+    "k3s_install_script_checksum": "",
     "k3s_config": {},
     "k3s_server_config": {"cluster-init": True},
     "k3s_agent_config": {},
     "k3s_node_config": {},
     "k3s_node_labels": {},
+    "k3s_node_taints": [],
+    "k3s_node_roles": [],
     "k3s_token_file": "",
     "missing": [],
 }
@@ -42,6 +47,21 @@ def test_a_name_that_two_hosts_have():
 def test_a_servers_settings_are_checked_on_an_agent_too():
     (line,) = faults(name="b", node_role="agent", k3s_server_config={"disabel": []})
     assert "'disabel'" in line
+
+
+def test_a_script_is_not_run_unseen():
+    (line,) = faults(k3s_install_method="script")
+    assert line.startswith("k3s_install_script_checksum: ")
+    assert faults(k3s_install_method="script", k3s_install_script_checksum="ab" * 32) == []
+
+
+def test_taints_roles_and_keys_of_another_minor_are_looked_at():
+    lines = faults(
+        k3s_node_taints=["x"],
+        k3s_node_roles=["etcd"],
+        k3s_server_config={"cluster-init": True, "multi-cluster-cidr": True},
+    )
+    assert [line.split(":")[0] for line in lines] == ["k3s_server_config", "k3s_node_taints", "k3s_node_roles"]
 
 
 @pytest.mark.parametrize(

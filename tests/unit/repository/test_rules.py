@@ -202,9 +202,13 @@ def test_the_role_and_the_modules_know_the_same_categories():
     assert DEFAULTS["repository_categories"] == CATEGORIES
 
 
-@pytest.mark.parametrize("inventory", sorted(path.name for path in (ROLE.parents[1] / "inventories").iterdir()))
-def test_the_rules_of_every_inventory_are_valid(inventory):
-    settings = yaml.safe_load((ROLE.parents[1] / f"inventories/{inventory}/group_vars/all/repository.yml").read_text())
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROLE.parents[1] / "inventories").glob("*/group_vars/all/repository.yml")),
+    ids=lambda path: path.parts[-4],
+)
+def test_the_rules_of_every_inventory_are_valid(path):
+    settings = yaml.safe_load(path.read_text())
     extra = settings.get("repository_rules_extra", [])
     categories = {**DEFAULTS["repository_categories"], **settings.get("repository_categories_extra", {})}
     assert len(parse_rules([*DEFAULTS["repository_rules"], *extra], categories)) > len(extra)
