@@ -65,10 +65,13 @@ repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, re
 	@tests/repositories/run
 
 .PHONY: soak
-soak: $(VENV)/.ready ## Phase 1 for hours: many generated repositories, killed at every step, and the whole ones
+soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, and every molecule scenario
 	$(call say,Soak)
 	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
 	@tests/repositories/run
+	@lab/prepare
+	@molecule test --all
+	@lab/engine stop
 
 .PHONY: sanity
 sanity: $(VENV)/.ready ## ansible-test sanity on the built artefact
@@ -81,10 +84,10 @@ chart: $(VENV)/.ready ## helm lint, helm template, and the result against the sc
 	@tests/chart/run
 
 .PHONY: molecule
-molecule: $(VENV)/.ready ## The lab and the whole migration on it, killed in every phase and run twice
+molecule: $(VENV)/.ready ## On the lab: K3s with three servers and its upgrade under load, and the whole migration, killed in every phase
 	$(call say,Molecule)
 	@lab/prepare
-	@molecule test --all
+	@molecule test $$(tools/scenarios sample | sed 's/^/--scenario-name /')
 	@lab/engine stop
 
 .PHONY: bench

@@ -170,7 +170,9 @@ def version_faults(policy: str, wanted: t.Sequence[str]) -> list[str]:
     """That the archives do not have the packages (C(name=version)) in the version that is wanted, in one line."""
     found = offered(policy)
     missing = [
-        name for name, _, version in (item.partition("=") for item in wanted) if version not in found.get(name, [])
+        name
+        for name, _equals, version in (item.partition("=") for item in wanted)
+        if version not in found.get(name, [])
     ]
     if not missing:
         return []

@@ -33,7 +33,7 @@ def targets(text: str) -> list[dict[str, str]]:
 def signed_by(keys: str, file: str) -> str:
     """The keyring that a source file names, from lines of C(grep -ri signed-by); empty if it names none."""
     for line in keys.splitlines():
-        name, _, text = line.partition(":")
+        name, _colon, text = line.partition(":")
         found = _SIGNED_BY.search(text)
         if name == file and found:
             return found.group(1)

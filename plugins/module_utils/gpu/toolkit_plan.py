@@ -72,5 +72,5 @@ def _differs(file: Map | None, text: str) -> bool:
 
 def _key(version: str) -> tuple[int, ...]:
     """A toolkit's version for comparison; C(~rc.1) comes before the release."""
-    release, _, candidate = version.partition("-")[0].partition("~")
+    release, _tilde, candidate = version.partition("-")[0].partition("~")
     return (*(int(part) for part in release.split(".") if part.isdigit()), 0 if candidate else 1)

@@ -9,7 +9,7 @@ def host(name, address, **node):
     return {"inventory_hostname": name, "ansible_host": address, "k3s_node_config": node}
 
 
-FLEET = [host("a", "192.0.2.1"), host("b", "192.0.2.2"), host("c", "2001:db8::3")]
+FLEET = (host("a", "192.0.2.1"), host("b", "192.0.2.2"), host("c", "2001:db8::3"))
 
 
 def rules(name="a", servers=("a", "b"), clients=(), nodes=FLEET, **config):

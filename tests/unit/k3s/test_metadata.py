@@ -84,7 +84,7 @@ names = st.sampled_from(["a", "b/c", "d"])
 def test_after_the_commands_there_is_nothing_left_to_do(there, before, after):
     def apply(labels, arguments):
         for argument in arguments:
-            key, _, value = argument.partition("=")
+            key, _equals, value = argument.partition("=")
             if argument.endswith("-"):
                 del labels[argument[:-1]]
             else:

@@ -23,7 +23,7 @@ class Server:
     def serve(self):
         while True:
             try:
-                connection, _ = self.socket.accept()
+                connection, _peer = self.socket.accept()
             except OSError:
                 return
             threading.Thread(target=self.echo, args=(connection,), daemon=True).start()
@@ -67,9 +67,9 @@ def asked(running):
 
 def test_the_configured_server_is_asked_first_and_another_one_when_it_is_down(servers, running):
     running.set_servers([s.place for s in servers])
-    assert [asked(running) for _ in range(3)] == ["a", "a", "a"]
+    assert [asked(running) for _turn in range(3)] == ["a", "a", "a"]
     servers[0].close()
-    assert [asked(running) for _ in range(3)] == ["b", "b", "b"]
+    assert [asked(running) for _turn in range(3)] == ["b", "b", "b"]
     servers[1].close()
     assert asked(running) == "c"
 

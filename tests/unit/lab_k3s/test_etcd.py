@@ -49,7 +49,7 @@ def test_a_server_that_lost_its_data_is_refused_in_k3s_words_until_its_node_is_d
 
 
 def test_a_name_that_begins_like_another_one_is_not_that_one():
-    _, add = etcd.place_among([member("node-1-aa", "10.0.0.1")], "node-bb", "node", "10.0.0.2")
+    _name, add = etcd.place_among([member("node-1-aa", "10.0.0.1")], "node-bb", "node", "10.0.0.2")
     assert add
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import types
 import typing as t
 
 KERNEL = "5.15.0-105-generic"
@@ -65,7 +66,9 @@ GH200 = {
 }
 
 
-def gpu(profile: t.Mapping[str, t.Any] | None = A100, driver: str | None = None, **more: t.Any) -> dict[str, t.Any]:
+def gpu(
+    profile: t.Mapping[str, t.Any] | None = types.MappingProxyType(A100), driver: str | None = None, **more: t.Any
+) -> dict[str, t.Any]:
     """What module gpu_info returns; C(driver) is both loaded and installed."""
     told = {
         "loaded": driver,
@@ -77,7 +80,7 @@ def gpu(profile: t.Mapping[str, t.Any] | None = A100, driver: str | None = None,
     }
     kernel = {"release": KERNEL, "page_size": 4096, "command_line": ["root=/dev/sda1", "ro"]}
     found = {
-        "profile": profile,
+        "profile": None if profile is None else dict(profile),
         "driver": told,
         "kernel": kernel,
         "secure_boot": False,

@@ -232,7 +232,7 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(world):
         first = driver_plan(host, settings)
     except RefusedError:
         return
-    for _ in range(2):  # the second time for what only the packages tell: holds, and the daemon's unit
+    for _turn in range(2):  # the second time for what only the packages tell: holds, and the daemon's unit
         host = hosts.settle(host, driver_plan(host, settings), settings)
     again = driver_plan(host, settings)
     assert again["because"] == [] and not again["needed"], first["action"]

@@ -14,7 +14,7 @@ version = 2
   runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-	SystemdCgroup = true
+\tSystemdCgroup = true
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes."nvidia"]
   runtime_type = "io.containerd.runc.v2"

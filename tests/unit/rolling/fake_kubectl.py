@@ -59,7 +59,7 @@ def end_pods() -> None:
 
 
 def evict(target: str, eviction: dict) -> None:
-    _, _, _, _, namespace, _, name, _ = target.split("/")
+    namespace, name = target.split("/")[4:7:2]
     served = state.get("eviction", "v1")
     if eviction["apiVersion"] != f"policy/{served}" and served == "v1beta1":
         fail(f'Error from server (BadRequest): no kind "Eviction" is registered for version "{eviction["apiVersion"]}"')
