@@ -113,10 +113,39 @@ def test_a_server_that_is_unreachable(fleet):
     assert look(fleet) == before
 
 
+def test_a_reboot_under_tasks_of_the_swarm(fleet):
+    before = look(fleet)
+    line = said(play(REBOOT, {"reboot_booted_before": LATER}, "--limit", BARE_AGENT))
+    assert "tasks of the Swarm run on sophia-development and would end" in line
+    assert look(fleet) == before
+
+
+def test_the_only_server_is_not_taken(fleet, tmp_path):
+    groups = yaml.safe_load((PROJECT / "inventories/lab-ha/hosts.yml").read_text())
+    only = fleet.servers[0]
+    groups["all"]["children"]["k3s_server"]["hosts"] = {only: {"ansible_host": "172.31.77.11"}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(groups))
+    (tmp_path / "group_vars").symlink_to(PROJECT / "inventories/lab-ha/group_vars")
+    before = look(fleet)
+    assert "is the only server" in said(play("playbooks/k3s_remove.yml", {"node": only}, inventory=str(tmp_path)))
+    assert "run this without --limit" in said(
+        play("playbooks/k3s_remove.yml", {"node": only}, "--limit", f"localhost,{only}")
+    )
+    assert look(fleet) == before
+
+
+def test_a_rotation_that_a_server_would_miss(fleet):
+    before = look(fleet)
+    line = said(play("playbooks/k3s_token_rotate.yml", {}, "--limit", fleet.servers[0]))
+    assert "would miss the rotation" in line
+    assert look(fleet) == before
+
+
 def test_a_drain_that_a_budget_holds_until_the_deadline(fleet):
     before = look(fleet)
     agent = "sophia-data-pipeline"
-    line = said(play(REBOOT, {"reboot_booted_before": LATER, "rolling_drain_timeout": 5}, "--limit", agent))
+    variables = {"reboot_booted_before": LATER, "rolling_drain_timeout": 5, "rolling_stops_containers": False}
+    line = said(play(REBOOT, variables, "--limit", agent))
     try:
         assert "default/kept" in line
         assert "disruptions allowed: 0" in line

@@ -71,7 +71,7 @@ def servers(
         {
             "name": name,
             "url": url,
-            "data": None if store.get("unreachable") else store.get("matched", 0) > 0,
+            "data": None if store.get("unreachable") or store.get("failed") else store.get("matched", 0) > 0,
             "answers": ping.get("status", -1) in (200, 401, 403),
         }
         for name, url, store, ping in zip(names, urls, datastores, pings)

@@ -29,14 +29,19 @@ def wanted_ports(node_role: str, config: t.Mapping[str, t.Any]) -> list[tuple[st
     return ports
 
 
-def taken_ports(listeners: str, ports: t.Iterable[tuple[str, int, str]]) -> list[str]:
-    """Which of C(ports) are held, from the text of C(ss -Hlntup)."""
+def taken_ports(listeners: str, ports: t.Iterable[tuple[str, int, str]], installed: bool = False) -> list[str]:
+    """Which of C(ports) are held, from the text of C(ss -Hlntup).
+
+    Where K3s is C(installed), sockets of the kernel alone are its own: flannel's interface outlives a stopped service.
+    """
     held: dict[tuple[str, int], str] = {}
     for line in listeners.splitlines():
         fields = line.split()
         if len(fields) < 5 or not fields[4].rpartition(":")[2].isdigit():
             continue
         process = _PROCESS.search(line)
+        if installed and not process:
+            continue
         holder = f"{process.group(1)} (pid {process.group(2)})" if process else "a process that ss does not name"
         held.setdefault((fields[0], int(fields[4].rpartition(":")[2])), holder)
     return [
@@ -70,7 +75,7 @@ def host_faults(observed: t.Mapping[str, t.Any], node_role: str, config: t.Mappi
     """Every reason not to begin on a host.
 
     C(observed): C(running) (our own unit is up, so what listens is ours), C(other_unit) (the unit of the other role is
-    installed), C(listeners) (text of ss), C(networks) (text of docker network inspect, or empty).
+    installed), C(installed) (our own is), C(listeners) (text of ss), C(networks) (text of docker network inspect, or empty).
     """
     faults = []
     if observed.get("other_unit"):
@@ -79,7 +84,9 @@ def host_faults(observed: t.Mapping[str, t.Any], node_role: str, config: t.Mappi
             f"this host is already a K3s {other}; remove it first (k3s_state: absent), or move it to its group"
         )
     if not observed.get("running"):
-        faults += taken_ports(observed.get("listeners", ""), wanted_ports(node_role, config))
+        faults += taken_ports(
+            observed.get("listeners", ""), wanted_ports(node_role, config), bool(observed.get("installed"))
+        )
         if node_role == "server":
             cidrs = {
                 "cluster-cidr": config.get("cluster-cidr", "10.42.0.0/16"),

@@ -32,12 +32,15 @@ def plan(
     member: bool = True,
     servers: t.Sequence[str] = (),
     batch: t.Sequence[str] = (),
+    silent: t.Sequence[str] = (),
 ) -> dict[str, t.Any]:
     """C(stage) and C(faults) of a change of O(node).
 
     The stage is C(none), C(whole), C(gate) (an earlier run left the node after the act, and nothing but the proof and the
     release is missing) or C(alone) (the host is no O(member) of a cluster, so there is nothing to drain or to ask).
-    O(servers) are the servers that the inventory knows, O(batch) the nodes that are changed at the same time.
+    O(servers) are the servers that the inventory knows, O(batch) the nodes that are changed at the same time, O(silent) the servers that
+    did not answer when they were asked just now: a Node stays Ready for 40 s after its host is gone.
+    Of several nodes that were left half-way each may be finished, unless both are servers.
     """
     if not member:
         return {"stage": "alone" if needed else "none", "faults": []}
@@ -56,17 +59,18 @@ def plan(
     stage = "whole" if needed else "gate" if ours else "none"
     if stage == "none":
         return {"stage": stage, "faults": []}
+    members = _servers(found, servers)
     faults = [
         f"{name} was left half-way by {_what(found[name])}: finish it first"
         for name in half_way(listing)
-        if name != node and name not in batch
+        if name != node and name not in batch and (not ours or {name, node} <= members)
     ]
     if ours and not adopt and (mark(found[node]) or {}).get("reason") != reason:
         faults.append(
             f"{node} was left half-way by {_what(found[node])}, not by '{reason}': run that again, or set rolling_adopt"
         )
-    if stage == "whole" and node in _servers(found, servers):
-        faults += _server_faults(found, node, servers, batch)
+    if stage == "whole" and node in members:
+        faults += _server_faults(found, node, servers, batch, silent)
     return {"stage": stage, "faults": faults}
 
 
@@ -100,7 +104,11 @@ def gate_faults(listing: Raw, node: str, expected: Raw, before: Raw) -> list[str
 
 
 def _server_faults(
-    found: t.Mapping[str, Raw], node: str, servers: t.Sequence[str], batch: t.Sequence[str]
+    found: t.Mapping[str, Raw],
+    node: str,
+    servers: t.Sequence[str],
+    batch: t.Sequence[str],
+    silent: t.Sequence[str],
 ) -> list[str]:
     faults = []
     for other in sorted(_servers(found, servers) - {node}):
@@ -108,6 +116,8 @@ def _server_faults(
             faults.append(f"{node} and {other} are servers, which are changed one at a time: give the play serial 1")
         elif other not in found:
             faults.append(f"server {other} is no node of the cluster: let it join first")
+        elif other in silent:
+            faults.append(f"server {other} does not answer: bring it back before another one is touched")
         elif not is_ready(found[other]):
             faults.append(f"server {other} is not Ready: bring it back before another one is touched")
         elif not _votes(found[other]):

@@ -55,6 +55,11 @@ def test_a_kernel_socket_has_no_process():
     assert host_faults(observed(listeners=line), "agent", {"flannel-backend": "wireguard-native"}) == []
 
 
+def test_a_kernel_socket_is_what_a_stopped_k3s_has_left():
+    line = "udp UNCONN 0 0 0.0.0.0:8472 0.0.0.0:*\n"
+    assert host_faults(observed(listeners=line, installed=True), "agent", {}) == []
+
+
 def test_what_listens_is_ours_while_we_run():
     line = 'tcp LISTEN 0 511 *:6443 *:* users:(("k3s-server",pid=77,fd=6))\n'
     assert host_faults(observed(listeners=line, running=True), "server", {}) == []

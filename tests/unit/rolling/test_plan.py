@@ -52,6 +52,18 @@ def test_another_node_half_way_is_named():
     assert half_way(listing) == ["a2"]
 
 
+def test_of_two_nodes_that_were_left_half_way_each_may_be_finished():
+    half = {"cordoned": True, "mark": MARK}
+    listing = fleet(a1=half, a2=half)
+    assert ask(listing, "a1") == ask(listing, "a2") == {"stage": "whole", "faults": []}
+
+
+def test_a_server_is_not_touched_while_another_one_is_silent_though_it_still_counts_as_ready():
+    (fault,) = ask(fleet(), "s1", silent=["s1", "s3"])["faults"]
+    assert fault == "server s3 does not answer: bring it back before another one is touched"
+    assert ask(fleet(), "a1", silent=["s3"])["faults"] == []
+
+
 def test_another_act_left_it_half_way():
     listing = fleet(a1={"cordoned": True, "mark": MARK})
     for needed in (True, False):
