@@ -22,14 +22,14 @@ SETTINGS: dict[str, t.Any] = {
 }
 
 UBUNTU_TARGETS = """\
-http://archive.ubuntu.com/ubuntu/|jammy|main|/etc/apt/sources.list:1
-http://archive.ubuntu.com/ubuntu/|jammy|restricted|/etc/apt/sources.list:1
-http://archive.ubuntu.com/ubuntu/|jammy-updates|restricted|/etc/apt/sources.list:2
+http://archive.example/ubuntu/|jammy|main|/etc/apt/sources.list:1
+http://archive.example/ubuntu/|jammy|restricted|/etc/apt/sources.list:1
+http://archive.example/ubuntu/|jammy-updates|restricted|/etc/apt/sources.list:2
 """
 DEBIAN_TARGETS = """\
-http://deb.debian.org/debian/|bookworm|main|/etc/apt/sources.list.d/debian.sources:1
-http://deb.debian.org/debian/|bookworm-updates|main|/etc/apt/sources.list.d/debian.sources:1
-http://deb.debian.org/debian-security/|bookworm-security|main|/etc/apt/sources.list.d/debian.sources:2
+http://archive.example/debian/|bookworm|main|/etc/apt/sources.list.d/debian.sources:1
+http://archive.example/debian/|bookworm-updates|main|/etc/apt/sources.list.d/debian.sources:1
+http://archive.example/debian-security/|bookworm-security|main|/etc/apt/sources.list.d/debian.sources:2
 """
 DEBIAN_KEYS = "/etc/apt/sources.list.d/debian.sources:Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
 

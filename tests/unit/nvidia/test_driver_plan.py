@@ -139,7 +139,7 @@ def test_boot_arguments_without_grub_are_refused():
 def test_debian_gets_what_its_sources_lack_with_its_own_mirror_and_key():
     found = plan(hosts.debian(), branch="535")
     assert found["sources"][host_files.SOURCE] == (
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nComponents: contrib non-free non-free-firmware\n"
+        "Types: deb\nURIs: http://archive.example/debian\nSuites: bookworm\nComponents: contrib non-free non-free-firmware\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
     assert "gcc-12" in found["install"]

@@ -192,7 +192,7 @@ nvidia-headless-565-server-open:
   Candidate: 580.95.05-0ubuntu0.22.04.1
   Version table:
      580.95.05-0ubuntu0.22.04.1 500
-        500 http://archive.ubuntu.com/ubuntu jammy-updates/restricted amd64 Packages
+        500 http://archive.example/ubuntu jammy-updates/restricted amd64 Packages
  *** 565.57.01-0ubuntu0.22.04.4 -1
         100 /var/lib/dpkg/status
 dkms:
