@@ -6,7 +6,12 @@ import pytest
 
 HOST = "sophia-development"
 DRIVER = ["nvidia-open-kernel-dkms", "firmware-nvidia-gsp", "nvidia-smi", "libcuda1"]
-TOOLKIT = ["nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1"]
+TOOLKIT = [
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container-tools",
+    "libnvidia-container1",
+]
 testinfra_hosts = [f"docker://replatform-lab-{HOST}"]
 
 
@@ -63,7 +68,9 @@ def test_the_node_offers_what_its_host_has(fleet):
 
 
 def test_the_plugin_runs_there_and_nowhere_else(fleet):
-    pods = fleet.kubectl("--namespace", "kube-system", "get", "pods", "--selector", "app.kubernetes.io/name=nvidia-device-plugin")
+    pods = fleet.kubectl(
+        "--namespace", "kube-system", "get", "pods", "--selector", "app.kubernetes.io/name=nvidia-device-plugin"
+    )
     assert [pod["spec"]["nodeName"] for pod in pods["items"]] == [HOST]
 
 
