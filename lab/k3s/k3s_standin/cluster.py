@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from typing import Any
 
 from . import bootstrap, etcd, logs
@@ -12,6 +13,8 @@ from .settings import Settings
 from .token import Token, parse
 
 PREPARING = "starting kubernetes: preparing server"
+# What etcd says while it takes in another member; K3s waits then (its pkg/etcd/etcd.go).
+BUSY = ("etcdserver: too many learner members in cluster", "etcdserver: unhealthy cluster")
 
 
 def joins(settings: Settings) -> bool:
@@ -64,8 +67,19 @@ class Invitation:
             )
         bootstrap.write(settings, files)
 
-    def member(self, settings: Settings) -> str:
-        """Make room for this server's etcd member; gives the cluster as ``--initial-cluster`` wants it."""
+    def member(self, settings: Settings, pause: float = 1) -> str:
+        """Make room for this server's etcd member, after those that join already; gives the cluster as ``--initial-cluster`` wants it."""
+        while True:
+            try:
+                return self.take_place(settings)
+            except etcd.EtcdError as error:
+                if not str(error).startswith(BUSY):
+                    raise logs.Fatal(f"ETCD join failed: {error}") from error
+                logs.info(f"Waiting for other members to finish joining etcd cluster: {error}")
+                time.sleep(pause)
+
+    def take_place(self, settings: Settings) -> str:
+        """One attempt; ``EtcdError`` when a member answers and says no, since another one would say the same."""
         name, own = etcd.member_name(settings), etcd.peer_url(settings)
         known = etcd.members_from(self.get("/db/info"))
         failures = []
@@ -80,8 +94,8 @@ class Invitation:
             except logs.Fatal:
                 etcd.name_file(settings).unlink()  # as K3s does: another node name shall give another member name
                 raise
-            except etcd.EtcdError as error:  # it answers and says no; another member would say the same
-                raise logs.Fatal(f"ETCD join failed: {error}") from error
+            except etcd.EtcdError:
+                raise
             except (OSError, http.client.HTTPException) as error:
                 failures.append(f"{url}: {error}")
                 continue

@@ -128,6 +128,50 @@ def test_a_server_that_does_not_answer_ends_the_attempt(first, tmp_path):
         accept(settings)
 
 
+class Busy:
+    """A member that takes a learner in once it has said no so many times."""
+
+    def __init__(self, *refusals):
+        self.refusals, self.asked = list(refusals), 0
+
+    def __call__(self, settings, url):
+        return self
+
+    def members(self):
+        return [etcd.Member(1, "one-aa", ("https://127.0.0.1:2380",), ("https://127.0.0.1:2379",), False)]
+
+    def add_learner(self, peer):
+        self.asked += 1
+        if self.refusals:
+            raise etcd.EtcdError(self.refusals.pop(0))
+
+
+def place(first, tmp_path, monkeypatch, member):
+    known = {
+        "ID": "1",
+        "name": "one-aa",
+        "peerURLs": ["https://127.0.0.1:2380"],
+        "clientURLs": ["https://127.0.0.1:2379"],
+    }
+    monkeypatch.setattr(first.store, "call", lambda path: {"members": [known]})
+    monkeypatch.setattr(etcd, "Etcd", member)
+    settings = second(first, tmp_path)
+    return cluster.Invitation(settings).member(settings, pause=0)
+
+
+def test_a_server_waits_while_others_join(first, tmp_path, monkeypatch, capsys):
+    member = Busy("etcdserver: too many learner members in cluster", "etcdserver: unhealthy cluster")
+    assert place(first, tmp_path, monkeypatch, member).startswith("one-aa=https://127.0.0.1:2380,two-")
+    assert member.asked == 3
+    words = "Waiting for other members to finish joining etcd cluster: etcdserver: too many learner members in cluster"
+    assert words in capsys.readouterr().err
+
+
+def test_any_other_refusal_of_etcd_ends_the_attempt(first, tmp_path, monkeypatch):
+    with pytest.raises(logs.Fatal, match="ETCD join failed: etcdserver: Peer URLs already exists"):
+        place(first, tmp_path, monkeypatch, Busy("etcdserver: Peer URLs already exists"))
+
+
 def put(first, password, body):
     words = (first.url, first.cacerts, "server", password, "PUT", "/v1-k3s/token", json.dumps(body))
     return join.authorized(*words)[0]
