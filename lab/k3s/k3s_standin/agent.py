@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from . import cgroups, containerd, faults, kubeconfig, kubelet, logs, network, node, notify, pki
+from . import cgroups, containerd, faults, kubeconfig, kubelet, logs, network, node, notify, pki, wireguard
 from .api import Api
 from .balancer import Balancer, place, servers_among
 from .child import Child, wait_until
@@ -107,6 +107,7 @@ class Agent:
         self.images = containerd.Images(settings)
         self.gpus = node.declared_gpus()
         self.routes: dict[str, str] = {}
+        self.tunnel: wireguard.Tunnel | None = None
         self.balancer: Balancer | None = None
 
     def start_runtime(self) -> None:
@@ -119,11 +120,13 @@ class Agent:
         """Run the kubelet with what the server gave; returns when the node is registered."""
         settings, agent = self.settings, self.settings.agent_dir
         write_bundle(settings, self.url, bundle)
-        self.shared: dict[str, str] = bundle["config"]
+        self.shared: dict[str, Any] = bundle["config"]
         stem = agent / "client-k3s-controller"
         self.api = Api(self.url, agent / "server-ca.crt", stem.with_suffix(".crt"), stem.with_suffix(".key"))
         network.ensure_rules(self.shared["cluster-cidr"])
         self.routes = network.present_routes(self.shared["cluster-cidr"])
+        if self.shared["flannel-backend"] == wireguard.BACKEND:
+            self.tunnel = self.make_tunnel()
         config = agent / "etc/kubelet.yaml"
         text = yaml.safe_dump(kubelet.kubelet_config(settings, self.shared, cgroups.prepare()))
         pki.write(config, text.encode())
@@ -133,6 +136,12 @@ class Agent:
         self.start_loops()
         wait_until(f"node {settings.node_name} to register", 600, lambda: self.api.get(self.path), 0.5)
 
+    def make_tunnel(self) -> wireguard.Tunnel:
+        settings = self.settings
+        external = settings.many("node-external-ip")[:1] if self.shared["flannel-external-ip"] else []
+        address = next(iter(external), settings.node_ip)
+        return wireguard.Tunnel(settings.agent_dir, settings.node_name, address, bool(external))
+
     @property
     def path(self) -> str:
         return f"/api/v1/nodes/{self.settings.node_name}"
@@ -141,6 +150,8 @@ class Agent:
         provisioner = Provisioner(self.api, self.settings.node_name, self.settings.data / "storage")
         loop("nodes", self.follow_nodes, 2)
         loop("firewall", lambda: network.ensure_rules(self.shared["cluster-cidr"]), 15)
+        if self.tunnel:
+            loop("tunnel", self.tunnel.keep, 10)
         loop("images", self.images.import_new, 10)
         loop("claims", lambda: self.follow("/api/v1/persistentvolumeclaims", provisioner.provision), 2)
         loop("volumes", lambda: self.follow(VOLUMES, provisioner.reclaim), 2)
@@ -156,11 +167,15 @@ class Agent:
             subnet = network.own_subnet(nodes, name)
             if subnet:
                 self.write_cni(subnet)
-            self.routes = network.set_routes(network.wanted_routes(nodes, name), self.routes)
+            if self.tunnel:
+                self.tunnel.follow(nodes)
+            else:
+                self.routes = network.set_routes(network.wanted_routes(nodes, name), self.routes)
             self.follow_servers(nodes)
             if own:
                 node.advertise(self.api, own, self.gpus)
-                node.annotate(self.api, own, self.settings.node_ip, self.gpus)
+                wanted = node.wanted_annotations(self.settings.node_ip, self.gpus)
+                node.annotate(self.api, own, {**wanted, **(self.tunnel.annotations if self.tunnel else {})})
 
     def follow_servers(self, nodes: list[dict[str, Any]]) -> None:
         servers = servers_among(nodes, urlsplit(self.settings.text("server")).port or 6443)
@@ -169,7 +184,7 @@ class Agent:
 
     def write_cni(self, subnet: str) -> None:
         file = self.settings.agent_dir / "etc/cni/net.d/10-k3s.conflist"
-        text = network.cni_config(subnet, self.shared["cluster-cidr"])
+        text = network.cni_config(subnet, wireguard.MTU if self.tunnel else 1500)
         if not file.exists() or file.read_text() != text:
             pki.write(file, text.encode())
 

@@ -111,7 +111,7 @@ def critical(settings: Settings) -> dict[str, Any]:
         "cluster-domain": settings.cluster_domain,
         "disable-servicelb": "servicelb" in settings.disabled,
         "egress-selector-mode": settings.text("egress-selector-mode", "agent"),
-        "flannel-backend": settings.text("flannel-backend", "vxlan"),
+        "flannel-backend": settings.flannel_backend,
         "secrets-encryption-provider": settings.text("secrets-encryption-provider", "aescbc"),
         "service-cidr": settings.service_cidr,
     }

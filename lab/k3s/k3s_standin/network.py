@@ -10,7 +10,7 @@ from typing import Any
 from . import logs
 
 
-def cni_config(pod_cidr: str, cluster_cidr: str) -> str:
+def cni_config(pod_cidr: str, mtu: int) -> str:
     """Point-to-point links, not a bridge: every packet is routed, so Services work between pods of one node, too."""
     return json.dumps(
         {
@@ -19,7 +19,7 @@ def cni_config(pod_cidr: str, cluster_cidr: str) -> str:
             "plugins": [
                 {
                     "type": "ptp",
-                    "mtu": 1500,
+                    "mtu": mtu,
                     "ipam": {
                         "type": "host-local",
                         "dataDir": "/var/lib/cni/networks",

@@ -63,8 +63,7 @@ def advertise(api: Api, node: dict[str, Any], gpus: int) -> None:
         api.patch(f"/api/v1/nodes/{node['metadata']['name']}/status", patch)
 
 
-def annotate(api: Api, node: dict[str, Any], address: str, gpus: int) -> None:
-    wanted = wanted_annotations(address, gpus)
+def annotate(api: Api, node: dict[str, Any], wanted: dict[str, str]) -> None:
     present = node["metadata"].get("annotations") or {}
     if any(present.get(key) != value for key, value in wanted.items()):
         api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"annotations": wanted}})

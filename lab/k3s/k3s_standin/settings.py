@@ -75,6 +75,10 @@ class Settings:
         return self.text("cluster-domain", "cluster.local")
 
     @property
+    def flannel_backend(self) -> str:
+        return self.text("flannel-backend", "vxlan")
+
+    @property
     def kubeconfig(self) -> Path:
         return Path(self.text("write-kubeconfig", "/etc/rancher/k3s/k3s.yaml"))
 

@@ -74,6 +74,8 @@ def node_bundle(settings: Settings, node: str, addresses: list[str], bootstrap_t
             "service-cidr": settings.service_cidr,
             "cluster-dns": settings.cluster_dns,
             "cluster-domain": settings.cluster_domain,
+            "flannel-backend": settings.flannel_backend,
+            "flannel-external-ip": settings.flag("flannel-external-ip"),
         },
         "bootstrap-token": bootstrap_token,
         "files": {

@@ -58,6 +58,7 @@ def ask(server, token, name="two"):
 def test_both_tokens_join_and_the_bundle_holds_what_a_node_needs(server, password, user):
     bundle = ask(server, full(password, user, server.cacerts))
     assert bundle["config"]["cluster-dns"] == "10.43.0.10"
+    assert (bundle["config"]["flannel-backend"], bundle["config"]["flannel-external-ip"]) == ("vxlan", False)
     assert bundle["bootstrap-token"] == "abcdef.0123456789abcdef"
     assert set(bundle["pairs"]) == {"serving-kubelet", "client-kube-proxy", "client-k3s-controller"}
     assert "PRIVATE" not in "".join(bundle["files"].values())
