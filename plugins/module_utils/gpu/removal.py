@@ -34,7 +34,7 @@ _INTO_INITRD = (host_files.NOUVEAU, host_files.COHERENT)
 def driver_removal(observed: Map, settings: Map) -> dict[str, t.Any]:
     """What leaves a host when its driver is no longer kept, in the shape of C(driver_plan).
 
-    C(unhold), C(purge) (packages), C(empty) (files that go into what the host boots with), C(initramfs), C(grub), C(files) in the
+    C(unhold), C(purge) (packages), C(empty) (files that go into what the host boots with, with the text that says nothing), C(initramfs), C(grub), C(files) in the
     order in which they go, C(daemon) (whether the persistence daemon stays and has lost its drop-in), C(reboot), C(because),
     C(unfinished) and C(needed).
     """
@@ -54,11 +54,11 @@ def driver_removal(observed: Map, settings: Map) -> dict[str, t.Any]:
         "purge": purge,
         "unhold": sorted(set(observed["holds"].split()) & set(parts)),
         "files": gone + ([host_files.PIN] if ours else []),
-        "empty": [
-            path
+        "empty": {
+            path: host_files.HEAD
             for path in (*_INTO_INITRD, host_files.GRUB)
             if path in files and host_files.differs(files[path], host_files.HEAD)
-        ],
+        },
         "initramfs": [
             release
             for release in driver_plan.kernels(observed["gpu"])

@@ -51,7 +51,7 @@ def test_a_driver_of_ours_goes_with_everything_that_kept_it():
     assert set(plan["unhold"]) == set(plan["purge"])
     assert set(plan["files"]) == {host_files.PIN, host_files.BLACKLIST, host_files.NOUVEAU, host_files.DROP_IN}
     assert plan["files"][-1] == host_files.PIN
-    assert plan["empty"] == [host_files.NOUVEAU] and plan["initramfs"] == [hosts.KERNEL] and not plan["grub"]
+    assert list(plan["empty"]) == [host_files.NOUVEAU] and plan["initramfs"] == [hosts.KERNEL] and not plan["grub"]
     assert plan["reboot"] == ["580.95.05 stays loaded until the host boots again"]
     assert not plan["daemon"]
 
@@ -79,7 +79,7 @@ def test_a_file_that_is_empty_already_still_goes_after_what_is_made_from_it():
         if item["path"] == host_files.NOUVEAU:
             item.update(hosts.file(item["path"], host_files.HEAD))
     plan = driver_removal(host, hosts.SETTINGS)
-    assert plan["empty"] == [] and plan["initramfs"] == [hosts.KERNEL] and host_files.NOUVEAU in plan["files"]
+    assert plan["empty"] == {} and plan["initramfs"] == [hosts.KERNEL] and host_files.NOUVEAU in plan["files"]
 
 
 def test_the_cuda_repository_goes_only_as_the_role_wrote_it():
