@@ -28,8 +28,8 @@ def driver_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
 
     C(observed): C(gpu) (what module C(gpu_info) returns), C(distribution), C(version), C(codename), C(targets) (lines of
     apt-get indextargets), C(keys) (lines of the sources with signed-by), C(packages) (lines of dpkg-query), C(updates) (how many
-    records dpkg has not merged), C(holds) (lines of apt-mark showhold), C(files) (what module C(find) returned about the files), C(compiler) (text of /proc/version),
-    C(unit) (text of the persistence daemon's unit).
+    records dpkg has not merged), C(holds) (lines of apt-mark showhold), C(files) (what module C(find) returned about the files),
+    C(compiler) (text of /proc/version), C(unit) (text of the persistence daemon's unit).
 
     C(settings): the role's variables without their prefix. Raises C(RefusedError) with one line that says what to mend.
     """
