@@ -34,7 +34,10 @@ unit() {
 }
 [ "$1" != --no-block ] || shift
 case $1 in
-  show) shift; gap=; for name in "$@"; do case $name in --*) break ;; esac; $gap; gap=echo; unit "$name"; done ;;
+  show)
+    shift
+    for name in "$@"; do case $name in --*) break ;; esac; unit "$name"; [ -z "$2" ] || echo; done
+    case $* in *k3s-agent.service*--property*) printf 'Id=other.service\\nLoadState=not-found\\n' ;; esac ;;
   is-active) if [ -e "$here/$2.up" ]; then echo active; else echo failed; exit 3; fi ;;
   start | restart | reload)
     for name in "$@"; do :; done
@@ -82,6 +85,7 @@ class Hosts:
             "__k3s_stage": str(self.folder / "data/release-wanted"),
             "__k3s_script": str(self.folder / "script"),
             "__k3s_unit_path": str(self.folder / "unit"),
+            "__k3s_other_unit": "other",  # one machine stands for a server and an agent
             "__k3s_nft": str(self.folder / "nft"),
             "__k3s_firewall_file": str(self.folder / "firewall.nft"),
             "__k3s_firewall_unit_path": str(self.folder / "firewall.service"),
@@ -343,3 +347,14 @@ def test_a_server_that_is_down_before_the_cluster_gets_its_token_is_to_be_starte
     assert code != 0
     assert "is not active here; a server that misses the rotation can't start afterwards" in re.sub(r"\s+", " ", output)
     assert (hosts.folder / "token").read_text() == FIRST
+
+
+def test_a_server_of_a_database_elsewhere_keeps_its_place_also_while_no_other_one_answers(hosts):
+    hosts.inventory["all"]["children"]["k3s_server"]["hosts"]["s2"] = None
+    (hosts.folder / "data/server").mkdir(parents=True)
+    (hosts.folder / "data/server/token").write_text(FIRST)
+    (hosts.folder / "config.yaml").write_text("server: https://192.0.2.1:6443\n")
+    given = {"k3s_api_address": "127.0.0.1", "__k3s_api_port": 9}
+    code, output = hosts.run("find_server", "-v", hosts="s2", k3s_server_config={"datastore-endpoint": "db"}, **given)
+    assert code == 0, output
+    assert '"__k3s_part": {"action": "keep", "server": "https://192.0.2.1:6443"}' in output
