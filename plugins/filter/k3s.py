@@ -21,6 +21,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.k3s import (
     nodes,
     release,
     settings,
+    settled,
     token,
     versions,
 )
@@ -101,6 +102,7 @@ class FilterModule:
             "k3s_token_rotated": token.rotated,
             "k3s_token_secret": token.secret,
             "k3s_units": host.units,
+            "k3s_unsettled": settled.unsettled,
             "k3s_version_faults": version_faults,
             "k3s_yaml": _clear(yaml_of),
         }

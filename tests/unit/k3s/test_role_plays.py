@@ -353,8 +353,11 @@ def test_a_server_of_a_database_elsewhere_keeps_its_place_also_while_no_other_on
     hosts.inventory["all"]["children"]["k3s_server"]["hosts"]["s2"] = None
     (hosts.folder / "data/server").mkdir(parents=True)
     (hosts.folder / "data/server/token").write_text(FIRST)
-    (hosts.folder / "config.yaml").write_text("server: https://192.0.2.1:6443\n")
-    given = {"k3s_api_address": "127.0.0.1", "__k3s_api_port": 9}
+    given = {
+        "k3s_api_address": "127.0.0.1",
+        "__k3s_api_port": 9,
+        "__k3s_info": {"server": "https://192.0.2.1:6443"},
+    }
     code, output = hosts.run("find_server", "-v", hosts="s2", k3s_server_config={"datastore-endpoint": "db"}, **given)
     assert code == 0, output
     assert '"__k3s_part": {"action": "keep", "server": "https://192.0.2.1:6443"}' in output
