@@ -203,9 +203,13 @@ def install_faults(policy: str, names: t.Sequence[str], leading: str, branch: in
     )
 
 
-def purge_faults(simulated: str, names: t.Sequence[str]) -> list[str]:
-    """What else a removal would take, in one line, from the text of C(apt-get --simulate purge)."""
-    others = sorted({name.partition(":")[0] for name in _REMOVED.findall(simulated)} - set(names))
+def purge_faults(simulated: str, names: t.Sequence[str], automatic: str = "") -> list[str]:
+    """What else a removal would take, in one line, from the text of C(apt-get --simulate purge).
+
+    C(automatic) is the text of C(apt-mark showauto): a package that nobody asked for, and that needs one of C(names), goes with it.
+    """
+    taken = {name.partition(":")[0] for name in _REMOVED.findall(simulated)}
+    others = sorted(taken - set(names) - {name.partition(":")[0] for name in automatic.split()})
     return (
         [f"{', '.join(others)} would be removed too; remove what needs the packages first, or keep them"]
         if others

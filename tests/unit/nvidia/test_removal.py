@@ -152,3 +152,10 @@ def test_what_else_would_go_is_named(line):
     (fault,) = purge_faults(told, ["nvidia-smi"])
     assert fault.startswith("cuda-runtime-12 would be removed too")
     assert purge_faults(line + "\n", ["nvidia-smi"]) == []
+
+
+def test_what_nobody_asked_for_goes_with_what_it_needs():
+    told = "Purg nvidia-smi [535]\nPurg glx-diversions:amd64 [1.2.2]\n"
+    assert purge_faults(told, ["nvidia-smi"], "glx-diversions\nother\n") == []
+    (fault,) = purge_faults(told, ["nvidia-smi"], "other\n")
+    assert fault.startswith("glx-diversions would be removed too")
