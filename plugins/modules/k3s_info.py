@@ -69,6 +69,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+machine:
+  description: The kind of processor, as the kernel calls it.
+  type: str
+  returned: success
+  sample: x86_64
 units:
   description:
     - The properties of C(k3s.service), C(k3s-agent.service) and O(table_unit), by the unit's name.
@@ -196,6 +201,7 @@ def main() -> None:
     begins = units.get(f"{given['unit']}.service", {}).get("ActiveState") not in UP
     module.exit_json(
         changed=False,
+        machine=os.uname().machine,
         units=units,
         files={path: about(module, path) for path in given["files"] if os.path.isfile(path)},
         found=sorted(path for pattern in given["patterns"] for path in glob.glob(pattern)),

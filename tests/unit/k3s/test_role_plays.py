@@ -77,7 +77,6 @@ class Hosts:
         (self.folder / "hosts.yml").write_text(yaml.safe_dump(self.inventory))
         private = {
             "ansible_python_interpreter": sys.executable,
-            "ansible_facts": {"architecture": "x86_64"},
             "__k3s_config_dir": str(self.folder),
             "__k3s_data_dir": str(self.folder / "data"),
             "__k3s_token_path": str(self.folder / "token"),
@@ -250,8 +249,11 @@ def released(folder: pathlib.Path, version: str) -> dict:
     return {"k3s_airgap_dir": str(folder)}
 
 
+LOOKED = {"__k3s_info": {"machine": "x86_64", "found": []}}
+
+
 def test_a_folder_with_another_release_is_refused_in_one_line(hosts):
-    given = released(hosts.folder / "airgap", OLD)
+    given = {**released(hosts.folder / "airgap", OLD), **LOOKED}
     code, output = hosts.run("fetch", k3s_version=NEW, **given)
     assert code != 0
     assert f"k3s_airgap_dir: its binary is of {OLD}, and k3s_version is {NEW}" in output
@@ -261,7 +263,8 @@ def test_a_folder_with_another_release_is_refused_in_one_line(hosts):
 
 
 def test_check_mode_has_nothing_wait_and_asks_nothing(hosts):
-    code, output = hosts.run("fetch", "--check", "--diff", k3s_version=NEW, **released(hosts.folder / "airgap", OLD))
+    given = {**released(hosts.folder / "airgap", OLD), **LOOKED}
+    code, output = hosts.run("fetch", "--check", "--diff", k3s_version=NEW, **given)
     assert (code, changed(output)) == (0, 0), output
     assert not (hosts.folder / "data").exists()
 

@@ -229,7 +229,7 @@ def test_every_default_is_described_and_the_same():
             "k3s.yml",
             [
                 "rolling_half_way",
-                "k3s_server:!k3s_current:!k3s_due:!rolling_half_way",
+                "k3s_server:!k3s_current:!k3s_due:!k3s_forming:!rolling_half_way",
                 "k3s_server:&k3s_due:!rolling_half_way",
                 "k3s_agent:&k3s_due:!rolling_half_way",
                 "k3s_late",
