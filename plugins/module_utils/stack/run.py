@@ -33,7 +33,7 @@ def stack_values(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], str]:
     """The result of M(sophia.replatform.stack_values), and why it must fail, or an empty string."""
     current, live, objects = params["current"] or {}, params["live"] or [], params.get("live_objects") or {}
     files = _load(params)
-    running = live_stack(params["stack"], live, objects)
+    running = _running(params["stack"], live, objects)
     stack = _whole(files, running, objects)
     if not stack.services:
         raise StackError("nothing to convert: 'stack_files' is empty, and 'live' has no service with a spec")
@@ -76,6 +76,14 @@ def _load(params: t.Mapping[str, t.Any]) -> Stack:
     folder = os.path.dirname(os.path.abspath(paths[0])) if paths else ""
     environment = {str(key): _text(value) for key, value in params["environment"].items()}
     return load_stack(texts, environment, params["stack"], lambda name: _read(os.path.join(folder, name)))
+
+
+def _running(name: str, live: t.Sequence[t.Mapping[str, t.Any]], objects: t.Mapping[str, t.Any]) -> Stack:
+    try:
+        return live_stack(name, live, objects)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        reason = f"no {exc}" if isinstance(exc, KeyError) else str(exc)
+        raise StackError(f"live, live_objects: not as swarm_stack_info returns them with 'specs': {reason}") from exc
 
 
 def _whole(files: Stack, running: Stack, objects: t.Mapping[str, t.Any]) -> Stack:

@@ -263,6 +263,38 @@ def test_nothing_at_all_is_refused(recorded):
         convert({**recorded, "services": []})
 
 
+def leaves(node, path=()):
+    """Every path of a spec that ends in a plain value or an empty list."""
+    if isinstance(node, (dict, list)) and node:
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        return [leaf for key, below in items for leaf in leaves(below, (*path, key))]
+    return [path]
+
+
+@given(st.data())
+def test_a_spec_of_another_shape_is_one_clear_line_or_a_verdict(data):
+    raw = json.loads(RECORDED.read_text(encoding="utf-8"))
+    answer = observed.add_specs(state.stack_info(raw, "sophia"), raw, THINGS, "sophia")
+    spec = next(item["spec"] for item in answer["services"] if item["name"] == "postgres")
+    path = data.draw(st.sampled_from([path for path in leaves(spec) if path]))
+    junk = data.draw(st.sampled_from([None, "", "x y", "\n", -1, 1.5, True, [], ["x"], {}, {"A": "b"}]))
+    for key in path[:-1]:
+        spec = spec[key]
+    spec[path[-1]] = junk
+    try:
+        result, _reason = convert(answer)
+    except StackError as error:
+        assert len(str(error).splitlines()) == 1
+        return
+    assert result["values"]["services"]["postgres"]
+
+
+@pytest.mark.parametrize("given", [{"live": [{"spec": {"Name": "x"}}]}, {"live_objects": {"secrets": [{"id": "x"}]}}])
+def test_what_no_manager_has_said_is_one_clear_line(recorded, given):
+    with pytest.raises(StackError, match="^live, live_objects: not as swarm_stack_info returns them"):
+        convert(recorded, **given)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=4),

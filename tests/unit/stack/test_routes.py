@@ -69,13 +69,21 @@ def test_middlewares(converted):
             "traefik.http.middlewares.strip_it.stripprefix.prefixes": "/a, /b",
             "traefik.http.middlewares.secure.headers.stsSeconds": "60",
             "traefik.http.middlewares.secure.headers.framedeny": "true",
+            "traefik.http.middlewares.secure.headers.contenttypenosniff": "false",
             "traefik.http.middlewares.secure.headers.customrequestheaders.X-From": "edge",
             "traefik.http.middlewares.squeeze.compress": "true",
         },
     )
     assert app.values["routes"][0]["middlewares"] == ["strip-it", "secure"]
     assert app.conversion.values["middlewares"] == {
-        "secure": {"headers": {"stsSeconds": 60, "frameDeny": True, "customRequestHeaders": {"X-From": "edge"}}},
+        "secure": {
+            "headers": {
+                "stsSeconds": 60,
+                "frameDeny": True,
+                "contentTypeNosniff": False,
+                "customRequestHeaders": {"X-From": "edge"},
+            }
+        },
         "squeeze": {"compress": {}},
         "strip-it": {"stripPrefix": {"prefixes": ["/a", "/b"]}},
     }
