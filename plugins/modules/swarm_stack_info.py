@@ -78,7 +78,7 @@ local_services:
   returned: success
   sample: [shop_backend]
 nodes:
-  description: The nodes of the Swarm, by host name.
+  description: The nodes of the Swarm, by host name. With O(specs) each has its C(labels) too.
   type: list
   elements: dict
   returned: success

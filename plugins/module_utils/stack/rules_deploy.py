@@ -56,7 +56,7 @@ def walk(table: t.Mapping[str, Rule]) -> Rule:
                 place = _PLACES.get(name)
                 hint = f"it belongs under {place}" if place else "docker stack deploy does not take it either"
                 ctx.refused(here, f"unknown key; {hint}")
-            elif item in (None, [], {}) and name != "healthcheck":
+            elif item is None or (item in ([], {}) and name != "healthcheck"):
                 ctx.mapped(here, "empty: it says nothing")
             else:
                 table[name](ctx, here, item)

@@ -133,3 +133,10 @@ def test_files_are_merged():
     assert [item["port"] for item in values["app"]["ports"]] == [1, 2]
     assert values["app"]["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
     assert values["app"]["replicas"] == 2
+
+
+@pytest.mark.parametrize("key", sorted({*SWARM, *COMPOSE} - {"image"}))
+def test_a_key_that_is_left_empty_is_said_and_changes_nothing(converted, key):
+    app = converted({key: None})
+    assert app.verdicts[key] == "mapped"
+    assert app.values == converted({}).values
