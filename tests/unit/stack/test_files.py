@@ -120,3 +120,21 @@ def test_what_is_mounted_must_be_declared(converted, kind):
 def test_what_is_no_mount(converted, volume):
     with pytest.raises(StackError, match=r"^stack.yml: service 'app': volumes"):
         converted({"volumes": [volume]})
+
+
+@pytest.mark.parametrize(
+    ("flag", "verdict"),
+    [
+        ("nocopy", "mapped"),
+        ("cached", "mapped"),
+        ("rprivate", "mapped"),
+        ("z", "reported"),
+        ("rshared", "refused"),
+        ("odd", "refused"),
+    ],
+)
+def test_what_else_a_short_mount_asks_for_is_told(converted, flag, verdict):
+    app = converted({"volumes": [f"/a:/d:ro,{flag}", "/b:/e:rw"]})
+    assert app.verdicts[f"volumes[/d].{flag}"] == verdict
+    assert [item["readOnly"] for item in app.values["volumes"]] == [True, False]
+    assert {key for key in app.verdicts if key.startswith("volumes[/e].")} == set()
