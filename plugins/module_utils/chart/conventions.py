@@ -52,11 +52,11 @@ def _report(note: str) -> _Handler:
 
 
 def _moved(at: Path, value: t.Any, place: Place) -> Outcome:
-    """The existing chart's value counts; the note says so where the stack file has another."""
+    """The existing chart's value counts; the note says so where the stack file writes another."""
     node: t.Any = place.values
     for part in at:
         node = node.get(part) if isinstance(node, dict) else None
-    note = "" if node is None or node == value else "the stack file has another value; this one counts"
+    note = "" if node is None or node == value else "the stack file writes it otherwise; this one counts"
     return Outcome(at, note, ((at, value),))
 
 

@@ -1,18 +1,21 @@
 {{- define "workload.controller" }}
 {{- $service := .service }}
 {{- $job := eq $service.kind "Job" }}
-{{- $pod := include "workload.pod" . }}
+{{- $pod := include "workload.pod" . | trim }}
+{{- $version := list (fromYaml $pod) $service.job | toJson | sha256sum | trunc 10 }}
 ---
 apiVersion: {{ $job | ternary "batch/v1" "apps/v1" }}
 kind: {{ $service.kind }}
 metadata:
-  {{- /* A Job can't be changed: one whose pod differs is another Job, as Swarm runs a changed job again. */}}
-  name: {{ $job | ternary (printf "%s-%s" (trunc 52 .name) (sha256sum $pod | trunc 10)) .name }}
+  {{- /* A Job can't be changed: one that differs is another Job, as Swarm runs a changed job again. */}}
+  name: {{ $job | ternary (printf "%s-%s" (trunc 52 .name) $version) .name }}
   labels:
     {{- include "workload.labels" . | nindent 4 }}
 spec:
   {{- if $job }}
-  {{- toYaml (omit $service.job "restartPolicy") | nindent 2 }}
+  {{- with omit $service.job "restartPolicy" }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
   {{- else }}
   {{- include "workload.replicas" . }}
   selector:

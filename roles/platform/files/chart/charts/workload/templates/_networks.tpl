@@ -32,7 +32,7 @@ spec:
             matchLabels:
               {{- include "workload.networkLabel" $name | nindent 14 }}
   egress:
-    {{- if not ($network | default dict).internal }}
+    {{- if not $network.internal }}
     - {}
     {{- else }}
     - to:

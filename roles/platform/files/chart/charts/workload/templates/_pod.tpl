@@ -6,7 +6,7 @@
 {{- $service := .service }}
 metadata:
   labels:
-    {{- include "workload.labels" . | nindent 4 }}
+    {{- include "workload.labels" (dict "root" $root "name" $name) | nindent 4 }}
     {{- range $service.networks }}
     {{- include "workload.networkLabel" . | nindent 4 }}
     {{- end }}
