@@ -252,7 +252,10 @@ def test_what_is_hidden_is_not_deployed(helm, chart):
 @pytest.mark.parametrize(
     "values,reason",
     [
-        ({"services": {"a": {**SERVICE, "configs": [{"config": "c", "mountPath": "/c", "mode": 292}]}}}, "content of c"),
+        (
+            {"services": {"a": {**SERVICE, "configs": [{"config": "c", "mountPath": "/c", "mode": 292}]}}},
+            "content of c",
+        ),
         ({"services": {"a": {**SERVICE, "routes": [{"name": "r", "rule": "x", "port": 1}]}}}, "leads to port 1"),
         ({"services": {"a": {**SERVICE, "kind": "Job"}}}, "job"),
         ({"services": {"a": {**SERVICE, "replica": 2}}}, "replica"),
@@ -277,7 +280,9 @@ def test_notes(render, chart):
     assert text.startswith("4 services of the stack contract are on Kubernetes as release shop.\n")
     assert "helm test shop -n here" in text
     assert "2 routes are not here" in text
-    text = by_name(render(folder, {"global": {"networkPolicy": {"enabled": False}}}, *TRAEFIK), "Notes")["notes"]["text"]
+    text = by_name(render(folder, {"global": {"networkPolicy": {"enabled": False}}}, *TRAEFIK), "Notes")["notes"][
+        "text"
+    ]
     assert "routes" not in text and "Networks do not separate pods" in text
 
 
