@@ -80,6 +80,10 @@ options:
     description: From an environment to what differs there, in the form of O(values). Each is written as C(values-NAME.yaml).
     type: dict
     default: {}
+  environment:
+    description: The one of O(environments) whose differences are in RV(values), as they are in a release there. Empty means none.
+    type: str
+    default: ''
   architectures:
     description:
       - From a service, or an image as the stack names it, to the architectures that the image exists for. Its pods go to
@@ -197,6 +201,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "dict", "default": []},
             "chart_names": {"type": "dict", "default": {}},
             "environments": {"type": "dict", "default": {}},
+            "environment": {"type": "str", "default": ""},
             "architectures": {"type": "dict", "default": {}},
             "existing_values": {"type": "list", "elements": "path", "default": []},
             "existing_metadata": {"type": "path"},

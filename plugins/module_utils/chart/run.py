@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.chart import note, tree
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.errors import ChartError
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.model import Blueprint
+from ansible_collections.sophia.replatform.plugins.module_utils.chart.split import over
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.umbrella import umbrella
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.public import public
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.yaml_reader import read_yaml
@@ -22,6 +23,7 @@ _SAME = (
     "app_version",
     "description",
     "environments",
+    "environment",
     "rules",
     "architectures",
     "test_image",
@@ -67,16 +69,8 @@ def _merged(paths: t.Iterable[str]) -> dict[str, t.Any]:
     """Values files, the later ones over the earlier ones, as helm takes them."""
     result: dict[str, t.Any] = {}
     for path in paths:
-        result = _over(result, _mapping(path))
+        result = over(result, _mapping(path))
     return result
-
-
-def _over(first: t.Mapping[str, t.Any], second: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    merged = dict(first)
-    for key, value in second.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _over(merged[key], value) if both else value
-    return merged
 
 
 def _mapping(path: str) -> dict[str, t.Any]:

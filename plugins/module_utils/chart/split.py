@@ -53,3 +53,12 @@ def overrides(values: t.Mapping[str, t.Any], places: t.Mapping[str, str], enviro
 def places(values: t.Mapping[str, t.Any]) -> dict[str, str]:
     """From a service to its subchart, of what C(split) has made."""
     return {name: group for group, part in values.items() if group not in RESERVED for name in part["services"]}
+
+
+def over(first: t.Mapping[str, t.Any], second: t.Mapping[str, t.Any]) -> Values:
+    """C(second) laid over C(first) as helm lays values files: mappings merge, everything else is replaced."""
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = over(merged[key], value) if both else value
+    return merged

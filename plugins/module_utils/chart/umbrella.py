@@ -14,7 +14,13 @@ from ansible_collections.sophia.replatform.plugins.module_utils.chart.errors imp
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.existing import CARRIED, RENAMED, REPORTED, merge
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.health import checks
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.model import Blueprint, Row, Umbrella, Values
-from ansible_collections.sophia.replatform.plugins.module_utils.chart.split import LIBRARY, overrides, places, split
+from ansible_collections.sophia.replatform.plugins.module_utils.chart.split import (
+    LIBRARY,
+    over,
+    overrides,
+    places,
+    split,
+)
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.text import dump
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.public import public
 
@@ -59,7 +65,8 @@ def umbrella(blueprint: Blueprint) -> Umbrella:
     files.update(_values(blueprint, whole, homes))
     if rows or absent:
         files["MIGRATION.md"] = note.markdown(blueprint.name, rows, absent)
-    return Umbrella(dict(sorted(files.items())), whole, rows, absent)
+    here = overrides(blueprint.environments.get(blueprint.environment, {}), homes, blueprint.environment)
+    return Umbrella(dict(sorted(files.items())), over(whole, here), rows, absent)
 
 
 def _check(blueprint: Blueprint, version: str) -> None:
@@ -72,6 +79,10 @@ def _check(blueprint: Blueprint, version: str) -> None:
     for environment in blueprint.environments:
         if not _ENVIRONMENT.fullmatch(environment):
             raise ChartError(f"environments: '{environment}' can't be part of a file's name")
+    if blueprint.environment and blueprint.environment not in blueprint.environments:
+        raise ChartError(
+            f"environment: '{blueprint.environment}' is none of the environments; name one, or leave it empty"
+        )
     if not blueprint.values.get("services"):
         raise ChartError("values: there is no service in them; give those of stack_values")
 

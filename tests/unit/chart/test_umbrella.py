@@ -91,6 +91,14 @@ def test_what_the_inventory_knows(made):
     assert "Services of the inventory that the stack does not have: late." in chart.files["MIGRATION.md"]
 
 
+def test_a_release_gets_what_differs_in_its_environment(made):
+    environments = {"live": {"services": {"web": {"replicas": 9}}}, "other": {"services": {"web": {"replicas": 1}}}}
+    chart = made(environments=environments, environment="live")
+    assert chart.values["front"]["services"]["web"]["replicas"] == 9
+    assert chart.values["front"]["services"]["web"]["image"] == "web:1"
+    assert yaml.safe_load(chart.files["charts/front/values.yaml"])["services"]["web"]["replicas"] == 2
+
+
 def test_the_chart_before(made):
     chart = made(metadata=METADATA, existing={"web": {"replicaCount": 4}, "odd": {"services": {"x": 1}}})
     new = yaml.safe_load(chart.files["Chart.yaml"])
@@ -114,6 +122,7 @@ def test_the_chart_before(made):
         ({"version": "1.0"}, "version: '1.0' is not a semantic version"),
         ({"values": {"services": {}}}, "values: there is no service in them"),
         ({"environments": {"../x": {}}}, "environments: '../x' can't be part of a file's name"),
+        ({"environment": "live"}, "environment: 'live' is none of the environments"),
         ({"library": {}}, "library: it has no Chart.yaml"),
     ],
 )
