@@ -46,12 +46,6 @@ def _string(dumper: t.Any, text: str) -> t.Any:
     style: str | None = '"'
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         style = None
-    elif "\n" in text and _block(text):
-        style = "|"
+    elif "\n" in text:
+        style = "|"  # PyYAML quotes it all the same where a block would not give it back
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-def _block(text: str) -> bool:
-    """Whether a text may stand as a literal block: nothing that a parser would fold, strip or refuse."""
-    lines = text.split("\n")
-    return all(line.isprintable() and line == line.rstrip() for line in lines) and not lines[0].startswith(" ")
