@@ -87,7 +87,7 @@ class _Merger:
         return None
 
     def _leaf(self, path: Path, value: t.Any, block: _Block | None) -> None:
-        if hides_secret(path[-1], value):
+        if hides_secret(path[len(block.path) :] if block else path, value):
             self._say(path, REPORTED, note=_SECRET)
             return
         for rule in self.rules:
@@ -167,13 +167,21 @@ def kebab(key: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])|_", lambda match: "-" + (match.group(1) or ""), key).lower()
 
 
-def hides_secret(name: str, value: t.Any) -> bool:
-    """Whether a value may not be shown, by the same measure as an environment's; a list or mapping by all that it holds."""
+def hides_secret(path: Path, value: t.Any) -> bool:
+    """Whether a value may not be shown, by the same measure as an environment's.
+
+    A text counts by every key on the way to it, a number by the last one, a list or mapping by all that it holds. In a list of
+    C(name) and C(value), the name is a key, too.
+    """
     if isinstance(value, dict):
-        return any(hides_secret(str(key), item) for key, item in value.items())
+        named = (str(value["name"]),) if "name" in value else ()
+        return any(
+            hides_secret((*path, *(named if key == "value" else ()), str(key)), item) for key, item in value.items()
+        )
     if isinstance(value, list):
-        return any(hides_secret(name, item) for item in value)
+        return any(hides_secret(path, item) for item in value)
     if value is None or isinstance(value, (bool, float)):
         return False
-    shown = public({"services": {"any": {"env": [{"name": name, "value": value}]}}})
-    return bool(shown["services"]["any"]["env"][0]["value"] == HIDDEN)
+    env = [{"name": name, "value": value} for name in (path if isinstance(value, str) else path[-1:])]
+    shown = public({"services": {"any": {"env": env}}})["services"]["any"]["env"]
+    return any(item["value"] == HIDDEN for item in shown)

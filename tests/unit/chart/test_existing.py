@@ -199,7 +199,7 @@ def test_kebab(key, name):
 
 
 @pytest.mark.parametrize(
-    "name,value,secret",
+    "path,value,secret",
     [
         ("password", "x", True),
         ("apiKey", ["x"], True),
@@ -209,7 +209,21 @@ def test_kebab(key, name):
         ("password", "", False),
         ("PASSWORD_FILE", "/run/secrets/p", False),
         ("list", [{"token": "x"}], True),
+        ("extraEnv", [{"name": "DB_PASSWORD", "value": "x"}], True),
+        ("extraEnv", [{"name": "DB_NAME", "value": "x"}], False),
+        ("credentials.admin", "x", True),
+        ("secrets.rotationDays", 90, False),
+        ("pin.password", 1234, True),
+        ("url", "redis://:pw@host", True),
     ],
 )
-def test_secrets(name, value, secret):
-    assert hides_secret(name, value) is secret
+def test_secrets(path, value, secret):
+    assert hides_secret(parse(path), value) is secret
+
+
+def test_a_service_may_be_called_like_a_secret():
+    values = {"services": {"auth-token": {"image": "a", "kind": "Deployment", "replicas": 1}}}
+    text = {"authToken": {"nodeSelector": {"disk": "ssd"}, "tier": "a", "env": {"SECRET": "x"}}}
+    whole, rows = merge(text, split(values, {}))
+    assert whole["workloads"]["services"]["auth-token"]["nodeSelector"] == {"disk": "ssd"}
+    assert [row.verdict for row in rows] == ["renamed", "renamed", "reported"]
