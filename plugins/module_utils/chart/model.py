@@ -18,8 +18,9 @@ class Blueprint:
     to, C(services) the inventory's list of C(name), C(port), C(path), C(kind) and C(tier), C(architectures) from a service
     or an image to the architectures that its image exists for. C(existing) are the values of the chart that was there
     before and C(metadata) its Chart.yaml; C(rules) say what becomes of its keys. C(environments) is from an environment to
-    values, in the form of C(values), that differ there, and C(environment) the one whose differences a release gets. C(library) is from a path below the library chart to its text and
-    C(schema) the schema of the chart that takes all services at once.
+    values, in the form of C(values), that differ there, and C(environment) the one whose differences a release gets.
+    C(library) is from a path below the library chart to its text and C(schema) the schema of the chart that takes all
+    services at once.
     """
 
     name: str
