@@ -1,17 +1,30 @@
-{{- range $name, $service := .Values.services }}
-{{- $scope := dict "root" $ "name" $name }}
+{{- /* Ports of a Service: a peer calls the port that the process listens on. */}}
+{{- define "workload.ports" -}}
+{{- range . }}
+- name: {{ .name }}
+  port: {{ .port }}
+  targetPort: {{ .port }}
+  protocol: {{ .protocol }}
+{{- end }}
+{{- end }}
+
+{{- /* A Service for each name of a service. One that is served elsewhere leads there by its plain name. */}}
+{{- define "workload.names" }}
+{{- $scope := . }}
+{{- $service := .service }}
 {{- $elsewhere := and $service.external (not $service.handedOver) }}
-{{- $names := concat (list $name) ($service.aliases | default list) }}
-{{- if $service.external }}{{ $names = append $names (printf "%s-k3s" $name) }}{{ end }}
+{{- $own := printf "%s-k3s" .name }}
+{{- $names := concat (list .name) ($service.aliases | default list) }}
+{{- if $service.external }}{{ $names = append $names $own }}{{ end }}
 {{- range $i, $dns := $names }}
-{{- $selects := or (not $elsewhere) (eq $dns (printf "%s-k3s" $name)) }}
+{{- $selects := or (not $elsewhere) (eq $dns $own) }}
 ---
 apiVersion: v1
 kind: Service
 metadata:
   name: {{ $dns }}
   labels:
-    {{- include "platform.labels" $scope | nindent 4 }}
+    {{- include "workload.labels" $scope | nindent 4 }}
 spec:
   {{- if not $service.ports }}
   clusterIP: None
@@ -20,14 +33,21 @@ spec:
   {{- end }}
   {{- with $service.ports }}
   ports:
-    {{- include "platform.ports" . | trim | nindent 4 }}
+    {{- include "workload.ports" . | trim | nindent 4 }}
   {{- end }}
   {{- if $selects }}
   selector:
-    {{- include "platform.selector" $scope | nindent 4 }}
+    {{- include "workload.selector" $scope | nindent 4 }}
+  {{- else }}
+{{- include "workload.elsewhere" (merge (dict "dns" $dns) $scope) }}
   {{- end }}
-{{- if not $selects }}
-{{- $modern := semverCompare ">=1.21-0" $.Capabilities.KubeVersion.Version }}
+{{- end }}
+{{- end }}
+
+{{- /* Where a Service without a selector leads; takes the scope and dns. */}}
+{{- define "workload.elsewhere" }}
+{{- $service := .service }}
+{{- $modern := semverCompare ">=1.21-0" .root.Capabilities.KubeVersion.Version }}
 ---
 {{- if $modern }}
 apiVersion: discovery.k8s.io/v1
@@ -37,11 +57,11 @@ apiVersion: v1
 kind: Endpoints
 {{- end }}
 metadata:
-  name: {{ $dns }}{{ if $modern }}-elsewhere{{ end }}
+  name: {{ .dns }}{{ if $modern }}-elsewhere{{ end }}
   labels:
-    {{- include "platform.labels" $scope | nindent 4 }}
+    {{- include "workload.labels" . | nindent 4 }}
     {{- if $modern }}
-    kubernetes.io/service-name: {{ $dns }}
+    kubernetes.io/service-name: {{ .dns }}
     endpointslice.kubernetes.io/managed-by: helm
     {{- end }}
 {{- if $modern }}
@@ -70,7 +90,5 @@ subsets:
         port: {{ eq (len $service.ports) 1 | ternary $service.external.port .port }}
         protocol: {{ .protocol }}
       {{- end }}
-{{- end }}
-{{- end }}
 {{- end }}
 {{- end }}
