@@ -56,8 +56,12 @@ def read(source: Source, token: str, timeout_s: float) -> dict[str, t.Any]:
     """All values of the environment, opened anew. Raises C(ReplatformError) with one line that names the option."""
     configuration = pulumi_esc_sdk.Configuration(host=source.url, access_token=token)
     api = pulumi_esc_sdk.EscClient(configuration).esc_api
-    place = {"org_name": source.organization, "project_name": source.project, "env_name": source.environment}
-    limit = {"_request_timeout": float(timeout_s)}
+    place: dict[str, t.Any] = {
+        "org_name": source.organization,
+        "project_name": source.project,
+        "env_name": source.environment,
+    }
+    limit: dict[str, t.Any] = {"_request_timeout": float(timeout_s)}
     try:
         if source.version:
             opened = api.open_environment_at_version(**place, version=source.version, **limit)
@@ -76,7 +80,7 @@ def read(source: Source, token: str, timeout_s: float) -> dict[str, t.Any]:
     return plain({name: {"value": one.value, "unknown": one.unknown} for name, one in properties.items()})
 
 
-def _fault(api: t.Any, source: Source, exc: t.Any, limit: dict[str, float]) -> str:
+def _fault(api: t.Any, source: Source, exc: t.Any, limit: dict[str, t.Any]) -> str:
     if exc.status == 401:
         return f"access_token: {source.url} does not accept it"
     if exc.status == 403:
@@ -89,7 +93,7 @@ def _fault(api: t.Any, source: Source, exc: t.Any, limit: dict[str, float]) -> s
     return f"api_url: {source.url} answered {exc.status} {' '.join(str(exc.reason).split())}"
 
 
-def _missing(api: t.Any, source: Source, limit: dict[str, float]) -> str:
+def _missing(api: t.Any, source: Source, limit: dict[str, t.Any]) -> str:
     """Pulumi answers 404 for an organization, a project and an environment alike; its list tells them apart."""
     listed: list[t.Any] = []
     more = None

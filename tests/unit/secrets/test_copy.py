@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
-from ansible_collections.sophia.replatform.plugins.module_utils.secrets import carrier
+from ansible_collections.sophia.replatform.plugins.module_utils.secrets import carrier, cluster_api
 from ansible_collections.sophia.replatform.plugins.module_utils.secrets import operations as copying_operations
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
 from ansible_collections.sophia.replatform.plugins.modules import swarm_secret_copy
@@ -31,8 +32,8 @@ class Bench:
         monkeypatch.setattr(client, "connect", lambda params: swarm)
         monkeypatch.setattr(swarm_secret_copy, "LOCK", str(folder / "lock"))
 
-    def run(self, check=False, **options):
-        arguments = {
+    def arguments(self, **options):
+        return {
             "secrets": [NAME],
             "namespace": "shop",
             "api_url": self.cluster.url,
@@ -40,10 +41,12 @@ class Bench:
             "api_token": TOKEN,
             "journal": str(self.journal),
             "deadline": 30,
-            "_ansible_check_mode": check,
             "_ansible_diff": True,
             **options,
         }
+
+    def run(self, check=False, **options):
+        arguments = self.arguments(_ansible_check_mode=check, **options)
         with patch_module_args(arguments), pytest.raises(SystemExit):
             swarm_secret_copy.main()
         out, err = self.capfd.readouterr()
@@ -221,6 +224,42 @@ def test_a_killed_run_leaves_a_task_that_the_next_one_removes_first(bench):
     assert bench.held() == PASSWORD
 
 
+class Killed(BaseException):
+    """What ends a run with nothing tidied up."""
+
+
+@pytest.mark.parametrize("at", range(24))
+def test_killed_at_any_call_the_next_run_finishes(bench, at, monkeypatch):
+    """O(at) counts the calls that change something or read a secret, before and after each."""
+    moments = iter(range(24))
+
+    def dying(call):
+        def around(*args, **kwargs):
+            if next(moments, None) == at:
+                raise Killed
+            answer = call(*args, **kwargs)
+            if next(moments, None) == at:
+                raise Killed
+            return answer
+
+        return around
+
+    with monkeypatch.context() as patched:
+        patched.setattr(copying_operations.Copy, "abandon", lambda self: None)
+        for name in ("_post_json", "exec_create", "exec_start", "exec_inspect", "remove_service"):
+            patched.setattr(bench.swarm, name, dying(getattr(bench.swarm, name)))
+        for name in ("create", "patch"):
+            patched.setattr(cluster_api.ClusterApi, name, dying(getattr(cluster_api.ClusterApi, name)))
+        with contextlib.suppress(Killed), pytest.raises(SystemExit), patch_module_args(bench.arguments()):
+            swarm_secret_copy.main()
+    bench.capfd.readouterr()
+    bench.swarm.still_running = 0
+    bench.steps()
+    assert bench.held() == PASSWORD
+    assert bench.leftovers() == []
+    assert bench.run()["changed"] is False
+
+
 @pytest.mark.parametrize("fault", ["exec", "cluster", "task", "interrupt"])
 def test_the_task_is_removed_however_the_run_ends(bench, fault, monkeypatch):
     if fault == "exec":
@@ -234,15 +273,7 @@ def test_the_task_is_removed_however_the_run_ends(bench, fault, monkeypatch):
         assert "'rejected' (No such image: web:1)" in bench.refused()
     else:
         monkeypatch.setattr(bench.swarm, "exec_start", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt), patch_module_args(
-            {
-                "secrets": [NAME],
-                "namespace": "shop",
-                "api_url": bench.cluster.url,
-                "api_ca": bench.cluster.ca,
-                "api_token": TOKEN,
-            }
-        ):
+        with pytest.raises(KeyboardInterrupt), patch_module_args(bench.arguments()):
             swarm_secret_copy.main()
     assert tuple(call[0] for call in bench.swarm.calls if call[0] != "exec") == ("create", "remove")
     assert bench.leftovers() == []
