@@ -68,7 +68,9 @@ class FakeCluster:
             self.objects[plural, name] = body
         else:
             assert headers["Content-Type"] == "application/merge-patch+json"
-            if not found or body["metadata"].pop("resourceVersion") != found["metadata"]["resourceVersion"]:
+            if not found:
+                return 404, {"reason": "NotFound"}
+            if body["metadata"].pop("resourceVersion") != found["metadata"]["resourceVersion"]:
                 return 409, {"reason": "Conflict"}
             body["metadata"]["resourceVersion"] = str(int(found["metadata"]["resourceVersion"]) + 1)
             self.objects[plural, name] = _merged(found, body)

@@ -22,7 +22,7 @@ class FakeSwarm:
         self.task_states = ["preparing", "running"]
         self.exit_code: int = 0
         self.error = b""
-        self.still_running = 1
+        self.still_running = 3
         self.task_error = ""
         self.service_list: list[dict[str, t.Any]] = [self.user_of(sorted(values))]
         self.container_list: list[dict[str, t.Any]] = []

@@ -290,6 +290,17 @@ def test_a_race_with_another_writer_is_read_again(bench):
     assert bench.held() == PASSWORD
 
 
+def test_what_is_deleted_meanwhile_is_made_again(bench):
+    def meanwhile():
+        bench.cluster.before_write = lambda: None
+        bench.cluster.objects.clear()
+
+    bench.cluster.put("secrets", "postgres-password", data={NAME: "b3RoZXI="})
+    bench.cluster.before_write = meanwhile
+    assert [step for step in bench.steps() if step in ("create", "update")] == ["update", "create"]
+    assert bench.held() == PASSWORD
+
+
 def test_a_cluster_that_changes_values_is_not_written_for_ever(bench):
     bench.cluster.changes_values = True
     assert "something in the cluster changes it" in bench.refused()
