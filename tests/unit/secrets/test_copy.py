@@ -224,6 +224,10 @@ def test_a_killed_run_leaves_a_task_that_the_next_one_removes_first(bench):
     assert bench.held() == PASSWORD
 
 
+def interrupted(*_args, **_options):
+    raise KeyboardInterrupt
+
+
 class Killed(BaseException):
     """What ends a run with nothing tidied up."""
 
@@ -272,7 +276,7 @@ def test_the_task_is_removed_however_the_run_ends(bench, fault, monkeypatch):
         bench.swarm.task_states, bench.swarm.task_error = ["rejected"], "No such image: web:1"
         assert "'rejected' (No such image: web:1)" in bench.refused()
     else:
-        monkeypatch.setattr(bench.swarm, "exec_start", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(bench.swarm, "exec_start", interrupted)
         with pytest.raises(KeyboardInterrupt), patch_module_args(bench.arguments()):
             swarm_secret_copy.main()
     assert tuple(call[0] for call in bench.swarm.calls if call[0] != "exec") == ("create", "remove")
