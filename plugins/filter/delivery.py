@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import typing as t
 
 import yaml
@@ -37,19 +36,20 @@ def delivery_view(given: Settings, repository: str) -> dict[str, t.Any]:
         "registry_host": given["registry"].split("/")[0],
         "rollback_flag": workflow.rollback_flag(given["helm_version"]),
         "sources": files.sources(given),
-        "tags": _tags(given, repository),
+        "image_values": workflow.image_values(given),
+        "policies": workflow.policies(given),
+        "release_values": {
+            name: workflow.release_values(given, name, _released(given, repository, name))
+            for name in given["environments"]
+        },
     }
 
 
-def _tags(given: Settings, repository: str) -> dict[str, str]:
-    """Each environment's image tag; one that Flux's automation has set in Git stays."""
-    found = {one["name"]: one["image_tag"] for one in workflow.environments(given)}
-    if given["flux_image_automation"]:
-        for name, wanted in found.items():
-            text = _read(repository, f"{given['gitops_path']}/environments/{name}/helmrelease.yaml") or b""
-            tag = re.search(r'^ +\w+: "?([\w.-]+)"? # \{"\$imagepolicy"', text.decode("utf-8", "replace"), re.MULTILINE)
-            found[name] = tag[1] if tag else wanted
-    return found
+def _released(given: Settings, repository: str, environment: str) -> t.Any:
+    """The values of an environment's HelmRelease as they are in the checkout."""
+    release = _yaml(_read(repository, f"{given['gitops_path']}/environments/{environment}/helmrelease.yaml") or b"")
+    spec = release.get("spec") if isinstance(release, dict) else None
+    return spec.get("values") if isinstance(spec, dict) else None
 
 
 def delivery_plan(contents: t.Mapping[str, str], repository: str, status: str = "") -> dict[str, t.Any]:
@@ -63,13 +63,13 @@ def delivery_plan(contents: t.Mapping[str, str], repository: str, status: str = 
     present = {path: {**_present(repository, path), "dirty": path in dirty} for path in paths}
     plan = files.plan(contents, known, present)
     removed = [*plan["remove"], *([] if contents or not known else [files.MANIFEST])]
-    text = files.manifest(contents) if contents else ""
+    text = files.manifest({path: contents[path] for path in plan["own"]}) if contents else ""
     on_disk = _read(repository, files.MANIFEST)
     write, remove = bool(text) and on_disk != text.encode(), not text and on_disk is not None
     return {
         **plan,
         "changes": bool(plan["write"] or plan["remove"] or write or remove),
-        "folders": files.emptied(removed, _listing(repository, removed)),
+        "folders": files.emptied(removed, _listing(repository, removed, contents)),
         "manifest": {
             "path": files.MANIFEST,
             "content": text,
@@ -109,8 +109,9 @@ def _missing_folders(repository: str, paths: t.Iterable[str]) -> list[str]:
     return [folder for folder in files.folders(paths) if not os.path.isdir(_full(repository, folder))]
 
 
-def _listing(repository: str, removed: t.Iterable[str]) -> dict[str, list[str]]:
-    full = {folder: _full(repository, folder) for folder in files.folders(removed)}
+def _listing(repository: str, removed: t.Iterable[str], wanted: t.Iterable[str]) -> dict[str, list[str]]:
+    doomed = set(files.folders(removed)) - set(files.folders(wanted))
+    full = {folder: _full(repository, folder) for folder in doomed}
     return {folder: os.listdir(place) for folder, place in full.items() if os.path.isdir(place)}
 
 
@@ -146,6 +147,7 @@ class FilterModule:
             "delivery_archive_rules": archived.rules,
             "delivery_drift": drift.drift,
             "delivery_faults": settings.faults,
+            "delivery_image_settings": workflow.image_settings,
             "delivery_objects": delivery_objects,
             "delivery_plan": delivery_plan,
             "delivery_record": delivery_record,

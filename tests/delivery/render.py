@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sample import SETTINGS
 
-PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
 _PLAY = [{"hosts": "localhost", "connection": "local", "gather_facts": False}]
 
 

@@ -174,7 +174,7 @@ def _item(one: t.Any, number: int) -> t.Any:
 
 def _named(items: list[t.Any]) -> bool:
     names = [one.get("name") for one in items if isinstance(one, dict)]
-    return len(set(map(str, names))) == len(items) and None not in names
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(items)
 
 
 def _is_nothing(value: t.Any) -> bool:

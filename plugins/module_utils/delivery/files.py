@@ -79,7 +79,8 @@ def _inside(path: t.Any) -> bool:
 
 def plan(contents: t.Mapping[str, str], known: t.Mapping[str, str], present: Present) -> dict[str, t.Any]:
     """What to C(write), what to C(remove), what to leave (C(kept), with the reason), and the C(faults) that forbid all of
-    it. O(contents) are wanted, empty where all is to go; O(known) is what the manifest names."""
+    it; C(own) are the wanted files that are the role's then, less those that somebody else has written just so. O(contents)
+    are wanted, empty where all is to go; O(known) is what the manifest names."""
     write, kept, faults, remove = [], [], [], []
     for path, text in sorted(contents.items()):
         here = present[path]
@@ -105,7 +106,8 @@ def plan(contents: t.Mapping[str, str], known: t.Mapping[str, str], present: Pre
             remove.append(path)
         else:
             kept.append({"path": path, "reason": "it was changed since this role wrote it"})
-    return {"write": write, "remove": remove, "kept": kept, "faults": faults}
+    own = [path for path in sorted(contents) if path in known or path in write]
+    return {"write": write, "remove": remove, "kept": kept, "faults": faults, "own": own}
 
 
 def folders(paths: t.Iterable[str]) -> list[str]:

@@ -104,7 +104,6 @@ def _words(settings: Settings) -> Found:
         ("record_path", _PATH, "a path in the repository, of letters, digits and ._/-"),
         ("release", _LABEL, "a name of lower-case letters, digits and hyphens"),
         ("registry", _REGISTRY, "a registry and a path in it, such as registry.example.com/team"),
-        ("image_tag_value", _TAG_PATH, "a key of the values, such as global.imageTag"),
         ("timeout", _DURATION, "a duration such as 10m"),
         ("helm_version", _HELM, "a release of helm 3 or 4, such as v3.17.2"),
         ("helm_sha256", _SHA256, "the SHA-256 of that release's archive for linux-amd64"),
@@ -134,13 +133,21 @@ def _images(settings: Settings) -> Found:
             yield f"images: number {number} has no name of lower-case letters, digits and ._-"
             continue
         yield from (
-            f"images: {image['name']} has the unknown key {key!r}: give name, context and dockerfile"
+            f"images: {image['name']} has the unknown key {key!r}: give name, context, dockerfile and values"
             for key in image
-            if key not in ("name", "context", "dockerfile")
+            if key not in ("name", "context", "dockerfile", "values")
         )
         for key, default in (("context", None), ("dockerfile", "Dockerfile")):
             if not _fits(_PATH, image.get(key, default)):
                 yield f"images: {image['name']} has {image.get(key)!r} as {key}: give a path in the repository"
+        keys = image.get("values", [])
+        if not isinstance(keys, list) or not all(_fits(_TAG_PATH, key) for key in keys):
+            yield f"images: {image['name']} has {keys!r} as values: list keys of the chart's values, such as web.image"
+    common = settings.get("image_tag_value")
+    if common and not _fits(_TAG_PATH, common):
+        yield f"image_tag_value is {common!r}: give a key of the values, such as global.imageTag, or nothing"
+    if not common and not any(isinstance(image, dict) and image.get("values") for image in images):
+        yield "image_tag_value is empty and no image has values: say which keys of the values name the images"
     platforms = settings["platforms"]
     if not platforms or not all(_fits(_PLATFORM, one) for one in platforms):
         yield f"platforms is {platforms!r}: list platforms such as linux/amd64"

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 Settings = t.Mapping[str, t.Any]
+_TAG = "$TAG"
 
 
 def build_matrix(settings: Settings) -> list[dict[str, t.Any]]:
@@ -28,6 +30,66 @@ def build_matrix(settings: Settings) -> list[dict[str, t.Any]]:
                 }
             )
     return rows
+
+
+def image_values(settings: Settings, tag: str = _TAG, registry: str = "$REGISTRY") -> dict[str, str]:
+    """From a key of the chart's values to what deploying sets it to: the tag of all images, or an image whole. By default in
+    the words of the workflow's shell."""
+    common = {settings["image_tag_value"]: tag} if settings["image_tag_value"] else {}
+    own = {key: f"{registry}/{image['name']}:{tag}" for image in settings["images"] for key in image.get("values", [])}
+    return {**common, **own}
+
+
+def image_settings(settings: Settings, values: t.Any) -> list[str]:
+    """The arguments by which helm renders the chart with the images that a release's own O(values) name."""
+    found = {key: _at(values, key) for key in image_values(settings)}
+    return [part for key, value in found.items() if value is not None for part in ("--set-string", f"{key}={value}")]
+
+
+def policies(settings: Settings) -> dict[str, str]:
+    """From the image to the key's place in Flux's policies: every image that the values name whole has a policy of its own,
+    and the tag of all goes by the image that is tagged last."""
+    named = [image["name"] for image in settings["images"] if image.get("values")]
+    last = [max(image["name"] for image in settings["images"])] if settings["image_tag_value"] else []
+    return {name: name.replace(".", "-").replace("_", "-") for name in dict.fromkeys([*named, *last])}
+
+
+def release_values(settings: Settings, environment: str, current: t.Any) -> str:
+    """The values of an environment's HelmRelease as YAML, indented for its C(spec). What Flux's automation has set in
+    O(current), the values that are in Git, stays."""
+    one = settings["environments"][environment]
+    policy = policies(settings)
+    wanted = image_values(settings, one.get("image_tag", ""), settings["registry"])
+    images = {key: image["name"] for image in settings["images"] for key in image.get("values", [])}
+    tree: dict[str, t.Any] = {}
+    for key, value in wanted.items():
+        marker = ""
+        if settings["flux_image_automation"]:
+            found = _at(current, key)
+            value = found if isinstance(found, str) else value
+            name = policy[images.get(key, max(image["name"] for image in settings["images"]))]
+            place = f"{settings['flux_namespace']}:{settings['release']}-{environment}-{name}"
+            marker = " # " + json.dumps({"$imagepolicy": place if key in images else f"{place}:tag"})
+        node = tree
+        for part in key.split(".")[:-1]:
+            node = node.setdefault(part, {})
+        node[key.rpartition(".")[2]] = json.dumps(value) + marker
+    return "\n".join(_lines(tree, 4))
+
+
+def _at(node: t.Any, key: str) -> t.Any:
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node
+
+
+def _lines(tree: t.Mapping[str, t.Any], indent: int) -> t.Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield f"{' ' * indent}{key}:"
+            yield from _lines(value, indent + 2)
+        else:
+            yield f"{' ' * indent}{key}: {value}"
 
 
 def rollback_flag(helm_version: str) -> str:
@@ -71,7 +133,7 @@ def data(settings: Settings) -> dict[str, t.Any]:
     return {
         "format": 1,
         "chart": settings["chart"],
-        "image_tag_value": settings["image_tag_value"],
+        "image_values": list(image_values(settings)),
         "environments": {
             one["name"]: {
                 "values": one["values"],

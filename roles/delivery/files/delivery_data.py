@@ -59,7 +59,7 @@ class Data:
     """The data file. Paths and patterns are relative to the repository's root."""
 
     chart: str
-    image_tag_value: str
+    image_values: tuple[str, ...]
     environments: Mapping[str, Environment]
     ports: tuple[tuple[str, int], ...]
     memory_services: tuple[str, ...]
@@ -84,7 +84,7 @@ def _data(raw: Mapping[str, Any]) -> Data:
     memory = raw["memory"]
     return Data(
         chart=raw["chart"],
-        image_tag_value=raw["image_tag_value"],
+        image_values=tuple(raw["image_values"]),
         environments={name: _environment(name, one) for name, one in raw["environments"].items()},
         ports=tuple((str(one["name"]), int(one["port"])) for one in raw["services"]),
         memory_services=tuple(memory["services"]),

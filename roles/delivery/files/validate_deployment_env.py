@@ -84,11 +84,9 @@ def chart(root: Path, data: delivery.Data, environments: Sequence[delivery.Envir
         yield str(exc)
         return
     yield from (f"{data.chart}/Chart.yaml: {line}" for line in _metadata(folder, read))
-    if not _reaches(read.values, data.image_tag_value):
-        yield (
-            f"{data.chart}/values.yaml: {data.image_tag_value} is not there, and deploying sets it:"
-            " add it, or name another image_tag_value"
-        )
+    for key in data.image_values:
+        if key.split(".")[0] not in read.opaque and not _reaches(read.values, key):
+            yield f"{data.chart}/values.yaml: {key} is not there, and deploying sets it: add it, or name another key"
     for environment in environments:
         yield from _values(root, data, read, environment)
 
@@ -109,14 +107,13 @@ def _metadata(folder: Path, read: delivery.Chart) -> Iterator[str]:
 
 
 def _values(root: Path, data: delivery.Data, read: delivery.Chart, environment: delivery.Environment) -> Iterator[str]:
-    free = {"global", *read.opaque}
     for path in environment.values:
         try:
             over = delivery.mapping_of(root / path)
         except delivery.DataError as exc:
             yield str(exc)
             return
-        yield from (f"{path}: {line}" for line in _disagreements(read.values, over, "", free))
+        yield from (f"{path}: {line}" for line in _disagreements(read.values, over, "", read.opaque))
     values = delivery.values_of(root, read, environment)
     for one in read.dependencies:
         for condition in filter(None, str(one.get("condition") or "").split(",")):
@@ -141,12 +138,12 @@ def _reaches(values: Mapping[str, Any], path: str) -> bool:
     return True
 
 
-def _disagreements(base: Any, over: Any, where: str, free: set[str]) -> Iterator[str]:
+def _disagreements(base: Any, over: Any, where: str, opaque: frozenset[str]) -> Iterator[str]:
     """Keys that no chart's values have, and mappings where others have none. An empty mapping takes any key, null any
     value, and what is of a subchart that is not in the repository can't be told."""
     for key, value in over.items():
         path = f"{where}.{key}".lstrip(".")
-        if not where and key in free and key not in base:
+        if not where and (key in opaque or (key == "global" and key not in base)):
             continue
         if key not in base:
             if base or not where:
@@ -158,7 +155,7 @@ def _disagreements(base: Any, over: Any, where: str, free: set[str]) -> Iterator
         if isinstance(known, dict) != isinstance(value, dict):
             yield f"{path} is {_kind(value)} here and {_kind(known)} in the chart's values"
         elif isinstance(known, dict):
-            yield from _disagreements(known, value, path, free)
+            yield from _disagreements(known, value, path, opaque)
 
 
 def _kind(value: Any) -> str:

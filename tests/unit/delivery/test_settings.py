@@ -35,6 +35,8 @@ def test_the_sample_is_sound(settings):
         ({"release": "a" * 54}, "delivery_release"),
         ({"registry": "https://registry.example.com"}, "delivery_registry"),
         ({"image_tag_value": "global.imageTag=x,y"}, "delivery_image_tag_value"),
+        ({"image_tag_value": ""}, "delivery_image_tag_value is empty and no image has values"),
+        ({"images": [{"name": "a", "context": ".", "values": ["x=y"]}]}, "delivery_images: a has ['x=y'] as values"),
         ({"timeout": "10 minutes"}, "delivery_timeout"),
         ({"timeout": ""}, "delivery_timeout"),
         ({"helm_version": "v2.17.0"}, "delivery_helm_version"),
