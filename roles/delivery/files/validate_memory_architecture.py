@@ -42,7 +42,8 @@ def declared(root: Path, data: delivery.Data) -> Iterator[str]:
 
 def elsewhere(root: Path, data: delivery.Data) -> Iterator[str]:
     """Manifests and stack files outside the chart that declare a memory service a second time."""
-    for path in delivery.files(root, data.manifests, [f"{data.chart}/**", *data.ignore]):
+    deployed = [f"{data.chart}/**", *(path for one in data.environments.values() for path in one.values)]
+    for path in delivery.files(root, data.manifests, [*deployed, *data.ignore]):
         text = (root / path).read_text(encoding="utf-8", errors="replace")
         for name in data.memory_services:
             if name in text and _declares(text, name):

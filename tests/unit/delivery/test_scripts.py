@@ -166,6 +166,11 @@ def test_a_chart_and_values_that_do_not_agree(repository, path, content, said):
     assert [line for line in lines if said in line], lines
 
 
+def test_a_values_file_is_no_second_declaration(repository):
+    (repository / "environments/production.yaml").write_text("services: {recall: {resources: {}}}\n")
+    assert remembered(repository) == []
+
+
 def test_values_that_agree_although_they_are_new(repository):
     chart = repository / "chart/Chart.yaml"
     chart.write_text(
