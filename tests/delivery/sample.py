@@ -20,10 +20,12 @@ FILES = {
     "chart/charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
     "chart/charts/web/values.yaml": "image: web\nport: 8080\nreplicas: 2\nlimits: {}\n",
     "chart/charts/memory/Chart.yaml": "apiVersion: v2\nname: memory\nversion: 1.0.0\n",
-    "chart/charts/memory/values.yaml": "services:\n  recall: {image: recall, port: 8010, replicas: 1}\n  chunks: {image: recall, port: 8011, replicas: 1}\n",
+    "chart/charts/memory/values.yaml": "services:\n  recall: {image: recall, port: 8010, replicas: 1}\n"
+    "  chunks: {image: recall, port: 8011, replicas: 1}\n",
     "environments/production.yaml": "web:\n  replicas: 3\n  limits: {memory: 1Gi}\n",
     "environments/staging.yaml": "web:\n  replicas: 1\nmemory:\n  services:\n    chunks: {replicas: 0}\n",
-    ".github/workflows/deploy.yml": "name: Deploy\non:\n  push:\n    branches: [main]\njobs:\n  ship:\n    name: Ship it\n    runs-on: ubuntu-latest\n    steps:\n      - run: make ship\n",
+    ".github/workflows/deploy.yml": "name: Deploy\non:\n  push:\n    branches: [main]\njobs:\n"
+    "  ship:\n    name: Ship it\n    runs-on: ubuntu-latest\n    steps:\n      - run: make ship\n",
     ".github/workflows/build images.yml": "on: [push, workflow_dispatch]\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n      - run: make images\n",
     ".github/workflows/lint.yml": "on: pull_request\njobs:\n  lint:\n    runs-on: ubuntu-latest\n    steps:\n      - run: make lint\n",
 }
