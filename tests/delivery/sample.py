@@ -18,7 +18,7 @@ FILES = {
     "  - {name: web, version: 1.0.0}\n  - {name: memory, version: 1.0.0, condition: memory.enabled}\n",
     "chart/values.yaml": "global:\n  imageTag: latest\n  registry: registry.example.com/shop\nmemory:\n  enabled: true\n",
     "chart/charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
-    "chart/charts/web/values.yaml": "image: web\nport: 8080\nreplicas: 2\nlimits: {}\n",
+    "chart/charts/web/values.yaml": 'image: web\nwhole: ""\nport: 8080\nreplicas: 2\nlimits: {}\n',
     "chart/charts/memory/Chart.yaml": "apiVersion: v2\nname: memory\nversion: 1.0.0\n",
     "chart/charts/memory/values.yaml": "services:\n  recall: {image: recall, port: 8010, replicas: 1}\n"
     "  chunks: {image: recall, port: 8011, replicas: 1}\n",
@@ -44,21 +44,25 @@ spec:
     spec:
       containers:
         - name: {name}
-          image: "{{{{ $.Values.global.registry }}}}/{image}:{{{{ $.Values.global.imageTag }}}}"
+          image: {image}
           ports:
             - containerPort: {port}
 {more}"""
 FILES["chart/charts/web/templates/web.yaml"] = _WORKLOAD.format(
     name="web",
     replicas="{{ .Values.replicas }}",
-    image="{{ .Values.image }}",
+    image='{{ .Values.whole | default (printf "%s/%s:%s" .Values.global.registry .Values.image .Values.global.imageTag) }}',
     port="{{ .Values.port }}",
     more="{{- with .Values.limits }}\n          resources:\n            limits: {{- toYaml . | nindent 14 }}\n{{- end }}\n",
 )
 FILES["chart/charts/memory/templates/services.yaml"] = (
     "{{- range $name, $one := .Values.services }}\n---\n"
     + _WORKLOAD.format(
-        name="{{ $name }}", replicas="{{ $one.replicas }}", image="{{ $one.image }}", port="{{ $one.port }}", more=""
+        name="{{ $name }}",
+        replicas="{{ $one.replicas }}",
+        image="{{ $.Values.global.registry }}/{{ $one.image }}:{{ $.Values.global.imageTag }}",
+        port="{{ $one.port }}",
+        more="",
     )
     + "{{- end }}\n"
 )
