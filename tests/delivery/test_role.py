@@ -1,0 +1,119 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role in real plays, on a checkout of its own."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+import sample
+from render import play
+
+WORKFLOW = ".github/workflows/unified-deployment.yml"
+MANIFEST = ".replatform/delivery.manifest.json"
+
+
+def look(root: pathlib.Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(root).parts[:1]
+    }
+
+
+def sound(played):
+    assert not played.failed, played.said[-3000:]
+    return played
+
+
+def test_there_and_back(checkout):
+    before = look(checkout)
+    forecast = sound(play(checkout, "--check", "--diff", **sample.FLUX))
+    assert look(checkout) == before and sample.git(checkout, "branch", "--list", "migration") == ""
+    assert f"+++ after: {checkout / WORKFLOW}" in forecast.said and "+  deploy:" in forecast.said
+
+    sound(play(checkout, **sample.FLUX))
+    after = look(checkout)
+    assert sample.git(checkout, "status", "--porcelain") == ""
+    assert sample.git(checkout, "log", "--format=%s", "main..migration").splitlines() == [
+        "Deliver by one workflow",
+        "Archive the workflows that the unified deployment replaces",
+    ]
+    written = set(json.loads(after[MANIFEST])["files"])
+    assert written | {MANIFEST, "archive/README.md", "archive/manifest.json"} == {
+        path for path in set(after) - set(before) if not path.startswith("archive/workflows/")
+    }
+    assert all(f"+++ after: {checkout / path}" in forecast.said for path in written)
+    assert b"still there: link README.md:3 uses it" in after["docs/archived-workflows.md"]
+
+    assert sound(play(checkout, **sample.FLUX)).changed == 0 and look(checkout) == after
+
+    # Without Flux, its objects go; the rest stays as it is.
+    sound(play(checkout))
+    left = look(checkout)
+    assert not (checkout / "gitops").exists()
+    assert {path for path in after if not path.startswith("gitops/")} == set(left)
+
+    hand = checkout / "scripts/validation/requirements.txt"
+    hand.write_text("mine\n")
+    sample.git(checkout, "commit", "--quiet", "--all", "--message=Mine")
+    gone = sound(play(checkout, delivery_state="absent"))
+    assert "scripts/validation/requirements.txt stays: it was changed since this role wrote it" in gone.said
+    assert look(checkout) == {**before, "scripts/validation/requirements.txt": b"mine\n"}
+    assert sound(play(checkout, delivery_state="absent")).changed == 0
+    assert sample.git(checkout, "status", "--porcelain") == ""
+
+
+def test_a_run_that_was_cut_off_is_finished(checkout):
+    sound(play(checkout))
+    whole = look(checkout)
+    sample.git(checkout, "reset", "--quiet", "--mixed", "HEAD^")
+    for path in (WORKFLOW, "scripts/validation/delivery_data.py"):
+        (checkout / path).unlink()
+    sound(play(checkout))
+    assert look(checkout) == whole and sample.git(checkout, "status", "--porcelain") == ""
+
+
+def foreign(root):
+    (root / WORKFLOW).write_text("mine\n")
+
+
+def linked(root):
+    (root / "elsewhere").mkdir()
+    (root / "scripts").symlink_to("elsewhere")
+
+
+def moved_on(root):
+    sample.git(root, "branch", "migration")
+    sample.git(root, "commit", "--quiet", "--allow-empty", "--message=More")
+
+
+def detached(root):
+    sample.git(root, "checkout", "--quiet", "--detach")
+
+
+def strange(root):
+    sample.write(root, {MANIFEST: "[]"})
+
+
+@pytest.mark.parametrize(
+    "prepare, more, said",
+    [
+        (foreign, {}, f"delivery_repository: {WORKFLOW} is there and is not this role's"),
+        (linked, {}, "would be written through the link scripts"),
+        (moved_on, {}, "delivery_branch: migration is not checked out"),
+        (detached, {}, "delivery_branch: migration is not checked out"),
+        (strange, {}, f"{MANIFEST} was not made by this role"),
+        (None, {"delivery_chart": "$(id)"}, "delivery_chart is '$(id)': give a path in the repository"),
+        (None, {"delivery_on_reference": "fail"}, "these are in use"),
+    ],
+)
+def test_what_is_refused_changes_nothing(checkout, prepare, more, said):
+    if prepare:
+        prepare(checkout)
+    before = look(checkout)
+    played = play(checkout, **{"delivery_archive": [], **more} if "on_reference" not in str(more) else more)
+    assert played.failed and said in " ".join(played.said.split())
+    assert look(checkout) == before
