@@ -15,7 +15,7 @@ import typing as t
 import pytest
 import sample
 import yaml
-from render import play
+from render import plays
 
 WORKFLOW = ".github/workflows/unified-deployment.yml"
 ENVIRONMENTS = sample.SETTINGS["delivery_environments"]
@@ -45,12 +45,19 @@ CASES: dict[str, dict[str, t.Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(CASES))
-def generated(request, tmp_path_factory):
-    root = sample.repository(tmp_path_factory.mktemp(request.param) / "repository")
-    played = play(root, **CASES[request.param])
-    assert not played.failed, played.said[-3000:]
-    return root
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory):
+    """The role's work on a repository a case."""
+    roots = {name: sample.repository(tmp_path_factory.mktemp(name) / "repository") for name in CASES}
+    played = plays(tmp_path_factory.mktemp("plays"), {name: (roots[name], CASES[name]) for name in CASES})
+    for one in played.values():
+        assert not one.failed, one.said[-3000:]
+    return roots
+
+
+@pytest.fixture(params=sorted(CASES))
+def generated(request, delivered):
+    return delivered[request.param]
 
 
 def run(*command: str | os.PathLike[str], cwd: pathlib.Path | None = None, given: str | None = None) -> str:

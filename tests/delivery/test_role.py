@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 import pathlib
 
-import pytest
 import sample
-from render import play
+from render import play, plays
 
 WORKFLOW = ".github/workflows/unified-deployment.yml"
 MANIFEST = ".replatform/delivery.manifest.json"
@@ -98,22 +97,31 @@ def strange(root):
     sample.write(root, {MANIFEST: "[]"})
 
 
-@pytest.mark.parametrize(
-    "prepare, more, said",
-    [
-        (foreign, {}, f"delivery_repository: {WORKFLOW} is there and is not this role's"),
-        (linked, {}, "would be written through the link scripts"),
-        (moved_on, {}, "delivery_branch: migration is not checked out"),
-        (detached, {}, "delivery_branch: migration is not checked out"),
-        (strange, {}, f"{MANIFEST} was not made by this role"),
-        (None, {"delivery_chart": "$(id)"}, "delivery_chart is '$(id)': give a path in the repository"),
-        (None, {"delivery_on_reference": "fail"}, "these are in use"),
-    ],
-)
-def test_what_is_refused_changes_nothing(checkout, prepare, more, said):
-    if prepare:
-        prepare(checkout)
-    before = look(checkout)
-    played = play(checkout, **{"delivery_archive": [], **more} if "on_reference" not in str(more) else more)
-    assert played.failed and said in " ".join(played.said.split())
-    assert look(checkout) == before
+REFUSED = {
+    "foreign": (foreign, {}, f"delivery_repository: {WORKFLOW} is there and is not this role's"),
+    "linked": (linked, {}, "would be written through the link scripts"),
+    "moved_on": (moved_on, {}, "delivery_branch: migration is not checked out"),
+    "detached": (detached, {}, "delivery_branch: migration is not checked out"),
+    "strange": (strange, {}, f"{MANIFEST} was not made by this role"),
+    "chart": (None, {"delivery_chart": "$(id)"}, "delivery_chart is '$(id)': give a path in the repository"),
+    "in_use": (
+        None,
+        {"delivery_on_reference": "fail", "delivery_archive": sample.SETTINGS["delivery_archive"]},
+        "these are in use",
+    ),
+}
+
+
+def test_what_is_refused_changes_nothing(tmp_path):
+    roots, before = {}, {}
+    for name, (prepare, _more, _said) in REFUSED.items():
+        roots[name] = sample.repository(tmp_path / name / "repository")
+        if prepare:
+            prepare(roots[name])
+        before[name] = look(roots[name])
+    played = plays(
+        tmp_path, {name: (roots[name], {"delivery_archive": [], **more}) for name, (_, more, _) in REFUSED.items()}
+    )
+    for name, (_prepare, _more, said) in REFUSED.items():
+        assert played[name].failed and said in " ".join(played[name].said.split()), (name, played[name].said)
+        assert look(roots[name]) == before[name], name
