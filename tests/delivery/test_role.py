@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 import pathlib
 
-import pytest
 import sample
-from render import play
+from render import play, plays
 
 WORKFLOW = ".github/workflows/unified-deployment.yml"
 MANIFEST = ".replatform/delivery.manifest.json"
@@ -29,12 +28,16 @@ def sound(played):
 
 
 def test_there_and_back(checkout):
+    flux = {
+        **sample.FLUX,
+        "delivery_environments": {"production": sample.SETTINGS["delivery_environments"]["production"]},
+    }
     before = look(checkout)
-    forecast = sound(play(checkout, "--check", "--diff", **sample.FLUX))
+    forecast = sound(play(checkout, "--check", "--diff", **flux))
     assert look(checkout) == before and sample.git(checkout, "branch", "--list", "migration") == ""
     assert f"+++ after: {checkout / WORKFLOW}" in forecast.said and "+  deploy:" in forecast.said
 
-    sound(play(checkout, **sample.FLUX))
+    sound(play(checkout, **flux))
     after = look(checkout)
     assert sample.git(checkout, "status", "--porcelain") == ""
     assert sample.git(checkout, "log", "--format=%s", "main..migration").splitlines() == [
@@ -48,10 +51,10 @@ def test_there_and_back(checkout):
     assert all(f"+++ after: {checkout / path}" in forecast.said for path in written)
     assert b"still there: link README.md:3 uses it" in after["docs/archived-workflows.md"]
 
-    assert sound(play(checkout, **sample.FLUX)).changed == 0 and look(checkout) == after
+    assert sound(play(checkout, **flux)).changed == 0 and look(checkout) == after
 
     # Without Flux, its objects go; the rest stays as it is.
-    sound(play(checkout))
+    sound(play(checkout, **{**flux, "delivery_flux": False}))
     left = look(checkout)
     assert not (checkout / "gitops").exists()
     assert {path for path in after if not path.startswith("gitops/")} == set(left)
@@ -66,14 +69,26 @@ def test_there_and_back(checkout):
     assert sample.git(checkout, "status", "--porcelain") == ""
 
 
-def test_a_run_that_was_cut_off_is_finished(checkout):
+def test_a_run_that_was_cut_off_is_finished_and_a_new_chart_is_committed(checkout):
     sound(play(checkout))
     whole = look(checkout)
     sample.git(checkout, "reset", "--quiet", "--mixed", "HEAD^")
     for path in (WORKFLOW, "scripts/validation/delivery_data.py"):
         (checkout / path).unlink()
-    sound(play(checkout))
-    assert look(checkout) == whole and sample.git(checkout, "status", "--porcelain") == ""
+    extra = {"chart/templates/new.yaml": "# new\n", "elsewhere.txt": "mine\n"}
+    sample.write(checkout, extra)
+    sound(play(checkout, delivery_commit_chart=True))
+    assert look(checkout) == {**whole, **{path: text.encode() for path, text in extra.items()}}
+    log = sample.git(checkout, "log", "--format=%s", "main..migration").splitlines()
+    assert log[:2] == ["Deliver by one workflow", "Add the chart that is deployed"] and len(log) == 3
+    assert sample.git(checkout, "show", "--format=", "--name-only", "HEAD^").split() == ["chart/templates/new.yaml"]
+
+    # Merged, and then the chart alone is another one: it is the branch that gets it.
+    sample.git(checkout, "checkout", "--quiet", "-B", "main")
+    sample.write(checkout, {"chart/templates/new.yaml": "# newer\n"})
+    sound(play(checkout, delivery_commit_chart=True))
+    assert sample.git(checkout, "log", "--format=%s", "main..migration") == "Add the chart that is deployed\n"
+    assert sample.git(checkout, "status", "--porcelain") == "?? elsewhere.txt\n"
 
 
 def foreign(root):
@@ -98,22 +113,31 @@ def strange(root):
     sample.write(root, {MANIFEST: "[]"})
 
 
-@pytest.mark.parametrize(
-    "prepare, more, said",
-    [
-        (foreign, {}, f"delivery_repository: {WORKFLOW} is there and is not this role's"),
-        (linked, {}, "would be written through the link scripts"),
-        (moved_on, {}, "delivery_branch: migration is not checked out"),
-        (detached, {}, "delivery_branch: migration is not checked out"),
-        (strange, {}, f"{MANIFEST} was not made by this role"),
-        (None, {"delivery_chart": "$(id)"}, "delivery_chart is '$(id)': give a path in the repository"),
-        (None, {"delivery_on_reference": "fail"}, "these are in use"),
-    ],
-)
-def test_what_is_refused_changes_nothing(checkout, prepare, more, said):
-    if prepare:
-        prepare(checkout)
-    before = look(checkout)
-    played = play(checkout, **{"delivery_archive": [], **more} if "on_reference" not in str(more) else more)
-    assert played.failed and said in " ".join(played.said.split())
-    assert look(checkout) == before
+REFUSED = {
+    "foreign": (foreign, {}, f"delivery_repository: {WORKFLOW} is there and is not this role's"),
+    "linked": (linked, {}, "would be written through the link scripts"),
+    "moved_on": (moved_on, {}, "delivery_branch: migration is not checked out"),
+    "detached": (detached, {}, "delivery_branch: migration is not checked out"),
+    "strange": (strange, {}, f"{MANIFEST} was not made by this role"),
+    "chart": (None, {"delivery_chart": "$(id)"}, "delivery_chart is '$(id)': give a path in the repository"),
+    "in_use": (
+        None,
+        {"delivery_on_reference": "fail", "delivery_archive": sample.SETTINGS["delivery_archive"]},
+        "these are in use",
+    ),
+}
+
+
+def test_what_is_refused_changes_nothing(tmp_path):
+    roots, before = {}, {}
+    for name, (prepare, _more, _said) in REFUSED.items():
+        roots[name] = sample.repository(tmp_path / name / "repository")
+        if prepare:
+            prepare(roots[name])
+        before[name] = look(roots[name])
+    played = plays(
+        tmp_path, {name: (roots[name], {"delivery_archive": [], **more}) for name, (_, more, _) in REFUSED.items()}
+    )
+    for name, (_prepare, _more, said) in REFUSED.items():
+        assert played[name].failed and said in " ".join(played[name].said.split()), (name, played[name].said)
+        assert look(roots[name]) == before[name], name

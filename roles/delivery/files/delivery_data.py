@@ -237,5 +237,5 @@ def finish(findings: Sequence[str], what: str) -> int:
     """Tell the findings, a line each, and return the exit code."""
     for line in findings:
         print(line)
-    print(f"{what}: {len(findings)} findings" if findings else f"{what}: nothing found", file=sys.stderr)
+    print(f"{what}: findings: {len(findings)}" if findings else f"{what}: nothing found", file=sys.stderr)
     return FOUND_SOMETHING if findings else FOUND_NOTHING

@@ -34,7 +34,7 @@ class Registry:
 
     def __init__(self, folder: pathlib.Path, certificate: str = "", **settings: t.Any) -> None:
         binary = shutil.which("docker-registry")
-        assert binary, "install Debian's package docker-registry (make unit does)"
+        assert binary, "there is no docker-registry: run make unit, which unpacks Debian's"
         self.storage = folder / "storage"
         tls = {"tls": {"certificate": certificate, "key": certificate}} if certificate else {}
         config = {
