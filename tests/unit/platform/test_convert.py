@@ -28,14 +28,14 @@ OBJECTS = {"networks": [], "configs": [], "secrets": [{"id": "s1", "name": "key"
 
 @pytest.fixture
 def convert(play, tmp_path):
-    def run(*options, stack=STACK, **more):
+    def run(*options, entry="convert", stack=STACK, **more):
         (tmp_path / "stack.yml").write_text(stack, encoding="utf-8")
         live = {"name": "web", "full_name": "shop_web", "image": "registry.example.com/web:0.9", "replicas": 1}
         live |= {"mode": "replicated", "ports": [], "endpoints": [], "tasks": [], "spec": SPEC}
         swarm = {"swarm": "active", "is_manager": True, "nodes": [], "services": [live], "objects": OBJECTS}
         given = {"platform_stack": "shop", "platform_stack_files": [str(tmp_path / "stack.yml")], **more}
         given = {"platform_swarm": swarm, "platform_secrets": {"key": SECRET}, "__platform_current": {}, **given}
-        return play("convert", *options, platform_namespace="shop", **given)
+        return play(entry, *options, platform_namespace="shop", **given)
 
     return run
 
@@ -64,3 +64,29 @@ def test_a_refusal_is_told_though_the_values_are_hidden(convert):
     status, text = convert(stack=STACK.replace("image:", "imago: x\n    image:"))
     assert status == 2
     assert "platform_stack_files: " in text and "imago" in text and SECRET not in text
+
+
+def whole(convert, tmp_path, **more):
+    """The whole role in check mode, on a controller without a cluster."""
+    absent = {"platform_kubeconfig": str(tmp_path / "kubeconfig"), "platform_helm_path": str(tmp_path / "helm")}
+    given = {"platform_node_addresses": [], "platform_secrets": {}, "platform_swarm_secrets": ["key"]}
+    stack = STACK.replace("registry.example.com", "127.0.0.1:1")
+    return convert("--check", "--diff", entry="main", stack=stack, **absent, **given, **more)
+
+
+def test_check_mode_without_a_cluster_says_where_it_ends(convert, tmp_path):
+    status, text = whole(convert, tmp_path)
+    assert status == 0, text
+    assert "there is no cluster yet" in text and SECRET not in text
+
+
+def test_an_image_that_no_node_could_pull_is_refused_before_there_is_a_cluster(convert, tmp_path):
+    status, text = whole(convert, tmp_path, platform_node_architectures={"node-1": "arm64"})
+    assert status == 2
+    assert "platform_stack_files: 127.0.0.1:1/web:1.0" in text and "(web)" in text
+
+
+def test_a_secret_that_nobody_brings_is_refused(convert):
+    status, text = convert(platform_secrets={})
+    assert status == 2
+    assert "platform_secrets: give the value of key, or name it in platform_swarm_secrets" in text
