@@ -90,3 +90,10 @@ def test_a_secret_that_nobody_brings_is_refused(convert):
     status, text = convert(platform_secrets={})
     assert status == 2
     assert "platform_secrets: give the value of key, or name it in platform_swarm_secrets" in text
+
+
+def test_the_images_of_an_umbrella_and_of_its_test_are_asked_for(convert, tmp_path):
+    more = {"platform_umbrella": True, "platform_test_image": "127.0.0.1:1/busybox:1"}
+    status, text = whole(convert, tmp_path, platform_node_architectures={"node-1": "arm64"}, **more)
+    assert status == 2
+    assert "127.0.0.1:1/web:1.0" in text and "(helm test)" in text
