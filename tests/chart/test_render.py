@@ -128,6 +128,27 @@ def test_routes_are_there_where_traefik_is(render, chart):
     assert routes["web-admin"]["spec"]["tls"] == {}
 
 
+@pytest.mark.parametrize("umbrella_too", [False, True])
+def test_middlewares_are_there_where_traefik_is(render, chart, umbrella_too):
+    given = (chart(), None) if umbrella_too else (umbrella.CHART, CONTRACT)
+    assert not by_name(render(*given), "Middleware")
+    found = by_name(render(*given, *TRAEFIK), "Middleware")
+    assert {name: item["spec"] for name, item in found.items()} == CONTRACT["middlewares"]
+    assert {item["apiVersion"] for item in found.values()} == {"traefik.io/v1alpha1"}
+
+
+def test_what_a_middleware_hides_is_not_deployed(helm, chart):
+    headers = {"safe": {"headers": {"customRequestHeaders": {"X-Api-Token": "s3cret"}}}}
+
+    def add(values):
+        values["middlewares"] = headers
+
+    folder = chart(add)
+    assert "s3cret" not in "".join(path.read_text("utf-8") for path in folder.rglob("*") if path.is_file())
+    assert "middleware safe: the value of X-Api-Token" in helm("template", "x", folder, fails=True)
+    assert "s3cret" in helm("template", "x", folder, *TRAEFIK, values={"global": {"middlewares": headers}})
+
+
 def test_networks_separate_pods_only_when_they_are_to(render, chart):
     folder = chart()
     policies = by_name(render(folder), "NetworkPolicy")
@@ -261,6 +282,7 @@ def test_what_is_hidden_is_not_deployed(helm, chart):
         ({"services": {"a": {**SERVICE, "kind": "Job"}}}, "job"),
         ({"services": {"a": {**SERVICE, "replica": 2}}}, "replica"),
         ({"service": {}}, "service"),
+        ({"middlewares": {"both": {"compress": {}, "retry": {"attempts": 2}}}}, "both"),
     ],
 )
 def test_refused(helm, values, reason):

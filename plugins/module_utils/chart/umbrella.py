@@ -150,7 +150,10 @@ def _values(blueprint: Blueprint, whole: t.Mapping[str, t.Any], homes: t.Mapping
         f"charts/{part}/values.yaml": _MADE + dump(public({"services": whole[part]["services"]})) for part in parts
     }
     files["values.yaml"] = _MADE + dump(
-        {key: {"enabled": value["enabled"]} if key in parts else value for key, value in whole.items()}
+        {
+            **{key: {"enabled": value["enabled"]} if key in parts else value for key, value in whole.items()},
+            "global": public(whole["global"]),
+        }
     )
     for environment, given in blueprint.environments.items():
         changed = overrides(given, homes, environment)

@@ -14,13 +14,16 @@ def images(values: t.Mapping[str, t.Any], nodes: t.Mapping[str, str]) -> list[di
     """The images of the chart's O(values), each with the C(architectures) of the nodes that may run it and the C(services)
     that use it. O(nodes) are architectures by the name of a node.
 
-    A node is left out only for its name or its architecture; a label may be given to any node at any time. A service that
-    no node may run counts for all of them.
+    A node is left out only for its name or its architecture; a label may be given to any node at any time. The chart keeps
+    a service on nodes of its C(architectures), else of those of all. A service that no node may run counts for all of them.
     """
     found: dict[str, tuple[set[str], set[str]]] = {}
     for name, service in (values.get("services") or {}).items():
         architectures, users = found.setdefault(service["image"], (set(), set()))
-        may = {arch for node, arch in nodes.items() if _may_run(service.get("nodeExpressions") or [], node, arch)}
+        kept = service.get("architectures") or values.get("architectures")
+        expressions = [*(service.get("nodeExpressions") or [])]
+        expressions += [{"key": ARCHITECTURE, "operator": "In", "values": kept}] if kept else []
+        may = {arch for node, arch in nodes.items() if _may_run(expressions, node, arch)}
         architectures |= may or set(nodes.values())
         users.add(name)
     return [

@@ -184,5 +184,7 @@ def test_an_image_may_run_where_its_services_may():
 def test_a_label_leaves_no_node_out_and_a_service_with_no_place_counts_everywhere():
     assert plan(where("gpu", "In", "yes"))[0][1] == ["amd64", "arm64"]
     assert plan(where("kubernetes.io/hostname", "In", "gone"))[0][1] == ["amd64", "arm64"]
+    assert plan({"architectures": ["arm64"]})[0][1] == ["arm64"]
+    assert plan({"architectures": ["arm64"]}, {})[0][1] == ["amd64", "arm64"]
     assert plan({}, {"image": "b:2"})[1] == ("b:2", ["amd64", "arm64"], ["s1"])
     assert plan() == []

@@ -136,3 +136,32 @@ spec:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* What routes name, once a release, where Traefik's kinds are served. */}}
+{{- define "workload.middlewares" }}
+{{- $root := . }}
+{{- range $name, $middleware := (include "workload.settings" . | fromJson).middlewares }}
+{{- range $options := $middleware }}
+{{- range $pairs := $options }}
+{{- if kindIs "map" $pairs }}
+{{- range $key, $value := $pairs }}
+{{- if eq (toString $value) "(hidden)" }}
+{{- fail (printf "middleware %s: the value of %s is not in the chart's files; give the middleware in values of yours" $name $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if $root.Capabilities.APIVersions.Has "traefik.io/v1alpha1" }}
+---
+apiVersion: traefik.io/v1alpha1
+kind: Middleware
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "workload.labels" (dict "root" $root "name" $name) | nindent 4 }}
+spec:
+  {{- toYaml $middleware | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -35,4 +35,5 @@ automountServiceAccountToken: false
 {{- include "workload.claims" . }}
 {{- include "workload.configs" . }}
 {{- include "workload.networks" . }}
+{{- include "workload.middlewares" . }}
 {{- end }}
