@@ -230,7 +230,13 @@ def test_images_go_to_nodes_of_their_architectures(render, chart):
     assert found["web"]["containers"][0]["image"].endswith("web:1.0@sha256:" + "0" * 64)
 
 
-STRINGS = ["1e3", "y", "No", "0o17", "012", "1_000", "22:22", "~", "", " a ", "a: b", "#", "{x}", "é", "a\nb\n", "a\n\n", "- x", "\t", "0x1F", ".5", "2001-01-01", "null", "%", "@a", "`", "!", "'", '"', "\\", "a\n  b", "  a\nb\n", "a \nb", "\na", "\n", "+1", "1.", "\u2028"]  # fmt: skip
+# fmt: off
+STRINGS = [
+    "1e3", "y", "No", "0o17", "012", "1_000", "22:22", "~", "", " a ", "a: b", "#", "{x}", "é", "a\nb\n", "a\n\n",
+    "- x", "\t", "0x1F", ".5", "2001-01-01", "null", "%", "@a", "`", "!", "'", '"', "\\", "a\n  b", "  a\nb\n",
+    "a \nb", "\na", "\n", "+1", "1.", "\u2028",
+]
+# fmt: on
 
 
 def test_strings_are_what_they_were(render, chart):

@@ -35,8 +35,8 @@ def driver_removal(observed: Map, settings: Map) -> dict[str, t.Any]:
     """What leaves a host when its driver is no longer kept, in the shape of C(driver_plan).
 
     C(unhold), C(purge) (packages), C(empty) (files that go into what the host boots with, with the text that says nothing),
-    C(initramfs), C(grub), C(files) in the order in which they go, C(daemon) (whether the persistence daemon stays and has lost its drop-in), C(reboot), C(because),
-    C(unfinished) and C(needed).
+    C(initramfs), C(grub), C(files) in the order in which they go, C(daemon) (whether the persistence daemon stays and has lost its
+    drop-in), C(reboot), C(because), C(unfinished) and C(needed).
     """
     files = {item["path"]: item for item in observed["files"]}
     ours = host_files.PIN in files
