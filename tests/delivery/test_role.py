@@ -136,7 +136,8 @@ def test_what_is_refused_changes_nothing(tmp_path):
             prepare(roots[name])
         before[name] = look(roots[name])
     played = plays(
-        tmp_path, {name: (roots[name], {"delivery_archive": [], **more}) for name, (_why, more, _line) in REFUSED.items()}
+        tmp_path,
+        {name: (roots[name], {"delivery_archive": [], **more}) for name, (_why, more, _line) in REFUSED.items()},
     )
     for name, (_prepare, _more, said) in REFUSED.items():
         assert played[name].failed and said in " ".join(played[name].said.split()), (name, played[name].said)
