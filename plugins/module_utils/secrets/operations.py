@@ -68,6 +68,8 @@ class Copy(SwarmOperation):
             return self._note(item, self._value(item))
         if step.name in ("create", "update"):
             return self._write(Item(step.data["kind"], step.data["source"]), step)
+        if step.name == "wait_for_end":
+            self._end()
         return super().act(step)
 
     def write(self, step: Step) -> None:
@@ -97,6 +99,12 @@ class Copy(SwarmOperation):
         with contextlib.suppress(ReplatformError), api_errors("remove the service that reads the secrets"):
             for service in self.client.services(filters={"label": f"{carrier.LABEL}={self.wanted.run}"}):
                 self.client.remove_service(service["ID"])
+
+    def _end(self) -> None:
+        """The Engine lets a job's container run to its own end after its service was removed (seen with 20.10)."""
+        for container in self.client.containers(filters={"label": carrier.LABEL}):
+            with contextlib.suppress(ReplatformError), api_errors("end the container that reads the secrets"):
+                self.client.kill(container["Id"])
 
     def _start(self, image: str) -> None:
         known = {secret["Spec"]["Name"]: secret["ID"] for secret in self.client.secrets()}

@@ -77,11 +77,13 @@ class FakeSwarm:
     def inspect_config(self, config_id: str) -> dict[str, t.Any]:
         return {"Spec": {"Data": base64.b64encode(self.config_data[config_id[3:]]).decode()}}
 
-    def containers(self, all: bool, filters: dict[str, str]) -> list[dict[str, t.Any]]:
-        found = [one for one in self.container_list if filters["label"] in one["Labels"]]
-        for one in [one for one in found if one["service"] not in {s["ID"] for s in self.service_list}]:
-            self.container_list.remove(one)
-        return found
+    def containers(self, filters: dict[str, str], all: bool = False) -> list[dict[str, t.Any]]:
+        return [one for one in self.container_list if filters["label"] in one["Labels"]]
+
+    def kill(self, container: str) -> None:
+        """The container of a job outlives its service, so only this ends it."""
+        assert container not in {f"c-{one['ID']}" for one in self.service_list}
+        self.container_list = [one for one in self.container_list if one["Id"] != container]
 
     def _url(self, path: str) -> str:
         return path
@@ -92,7 +94,7 @@ class FakeSwarm:
         service_id = f"id-{data['Name']}"
         self.service_list.append({"ID": service_id, "Spec": data})
         labels = data["TaskTemplate"]["ContainerSpec"]["Labels"]
-        self.container_list.append({"service": service_id, "Labels": labels})
+        self.container_list.append({"Id": f"c-{service_id}", "Labels": labels})
         return {"ID": service_id}
 
     def _result(self, answer: dict[str, t.Any], json: bool) -> dict[str, t.Any]:
