@@ -101,10 +101,10 @@ class Copy(SwarmOperation):
                 self.client.remove_service(service["ID"])
 
     def _end(self) -> None:
-        """The Engine lets a job's container run to its own end after its service was removed (seen with 20.10)."""
-        for container in self.client.containers(filters={"label": carrier.LABEL}):
-            with contextlib.suppress(ReplatformError), api_errors("end the container that reads the secrets"):
-                self.client.kill(container["Id"])
+        """The Engine lets a job's container run to its own end after its service was removed, and keeps it (seen with 20.10)."""
+        for container in self.client.containers(all=True, filters={"label": carrier.LABEL}):
+            with contextlib.suppress(ReplatformError), api_errors("remove the container that reads the secrets"):
+                self.client.remove_container(container["Id"], force=True)
 
     def _start(self, image: str) -> None:
         known = {secret["Spec"]["Name"]: secret["ID"] for secret in self.client.secrets()}

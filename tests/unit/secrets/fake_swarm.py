@@ -80,8 +80,9 @@ class FakeSwarm:
     def containers(self, filters: dict[str, str], all: bool = False) -> list[dict[str, t.Any]]:
         return [one for one in self.container_list if filters["label"] in one["Labels"]]
 
-    def kill(self, container: str) -> None:
+    def remove_container(self, container: str, force: bool) -> None:
         """The container of a job outlives its service, so only this ends it."""
+        assert force
         assert container not in {f"c-{one['ID']}" for one in self.service_list}
         self.container_list = [one for one in self.container_list if one["Id"] != container]
 
