@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import pathlib
 import statistics
@@ -170,7 +171,7 @@ class Bench:
 def row(name: str, values: t.Sequence[float]) -> str:
     """Smallest, median, 95th percentile and largest."""
     ordered = sorted(values)
-    high = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+    high = ordered[math.ceil(0.95 * len(ordered)) - 1]
     return f"| {name} | {ordered[0]:.0f} | {statistics.median(ordered):.0f} | {high:.0f} | {ordered[-1]:.0f} |"
 
 

@@ -53,7 +53,7 @@ options:
       - V(shifted) brings the canary to O(max_weight).
       - V(promoted) takes the primary side's servers out of a route that has all its traffic on the canary. From then on there is
         no way back by this module, and nobody asks the old servers for their health.
-      - V(rolled_back) brings the canary to weight 0 in one step.
+      - V(rolled_back) brings the canary to weight 0 in one step. A run that is shifting the service ends for it.
     type: str
     choices: [present, shifted, promoted, rolled_back]
     default: present
@@ -234,7 +234,8 @@ options:
       type:
         description:
           - V(command) runs O(gates[].command). An end other than 0, or none within O(gates[].timeout), is a failed check.
-          - V(approval) waits for C(<state_dir>/approvals/<service>-<gate>-<weight>.json), a file that says C({"by": "a name", "at": "a time"}).
+          - V(approval) waits for C(<state_dir>/approvals/<service>-<gate>-<weight>.json), a file of JSON with the keys C(by)
+            (who approved) and C(at) (when).
             After O(gates[].timeout) the task fails and the weight stays as it is. The waiting counts into O(deadline).
         type: str
         choices: [command, approval]

@@ -108,7 +108,7 @@ class ShiftOperation:
 
     def act(self, step: Step) -> dict[str, t.Any]:
         """Does one step and returns what was measured, JSON-ready."""
-        self.dead_man.check()
+        self._go_on()
         if step.name == "gate":
             return self._gate(step)
         route = after(self.world, step, self.wanted)
@@ -122,6 +122,12 @@ class ShiftOperation:
         if step.name == "settle":
             return {"in_effect_ms": self._await_effect(route)}
         return {"in_effect_ms": self._write(route)}
+
+    def _go_on(self) -> None:
+        """Raises C(ReplatformError) when this run is to end: nobody is there to hear of it, or somebody wants all traffic back."""
+        self.dead_man.check()
+        if self.wanted.state == "shifted" and self.store.called_back():
+            raise ReplatformError(f"another run brings service '{self.wanted.route.name}' back: this one ends")
 
     @property
     def _goes_back(self) -> bool:
@@ -167,7 +173,7 @@ class ShiftOperation:
         self.progress.say(f"gate {name}", weight)
         said: dict[str, t.Any] = {}
         if gate.type == "approval":
-            said = gates.await_approval(gate, self.store.state_dir, service, weight, self.dead_man.check)
+            said = gates.await_approval(gate, self.store.state_dir, service, weight, self._go_on)
             reason = ""
         else:
             reason = gates.ask_command(gate, service, weight)
@@ -206,7 +212,7 @@ class ShiftOperation:
             return {"passed": True, "reason": "", "failed": self._failed(route, self.api.snapshot(route), before)}
         left = [weight for weight in schedule(self.wanted) if weight > route.weight]
         left_s = len(left) * self.plan.interval
-        watch = Watch(route, self.api, self.plan, self.progress, step.name, self.dead_man.check, left_s)
+        watch = Watch(route, self.api, self.plan, self.progress, step.name, self._go_on, left_s)
         seen = watch.run()
         self._count(seen.reason)
         if seen.breached:
@@ -282,7 +288,7 @@ class ShiftOperation:
         start = self.api.snapshot(route)
         while side is not None and time.monotonic() - begin < self.timing.drain:
             time.sleep(min(CHECK_S, self.plan.interval))
-            self.dead_man.check()
+            self._go_on()
             now = self.api.snapshot(route)
             name = route.child(side)
             # New clients still get one of a thousand requests there: a side with sessions has more.
@@ -358,7 +364,7 @@ class ShiftOperation:
         """A check that failed is made again after an interval."""
         end = time.monotonic() + (self.plan.interval if self._breaches else 0.0)
         while time.monotonic() < end:
-            self.dead_man.check()
+            self._go_on()
             time.sleep(min(1.0, max(0.0, end - time.monotonic())))
 
     def _count(self, reason: str) -> None:

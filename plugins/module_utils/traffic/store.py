@@ -28,6 +28,7 @@ class Store:
         self.path = os.path.join(dynamic_dir, f"{name}.yml")
         self._safe = os.path.join(state_dir, f"{name}.json")
         self.last_good = os.path.join(state_dir, f"{name}.last-good")
+        self._called_back = os.path.join(state_dir, f"{name}.back")
         self._lock = os.path.join(state_dir, f"{name}.lock")
 
     def read(self) -> Route | None:
@@ -62,6 +63,19 @@ class Store:
     def safe_route(self, route: Route) -> Route:
         """O(route) as it was last known to be safe: all on the primary side when no weight of this canary is."""
         return replace(route, weight=self.read_safe(route) or 0, tail=False, mirror=0)
+
+    def call_back(self) -> None:
+        """Asks a run that holds the lock to end, since somebody wants all traffic back."""
+        os.makedirs(self.state_dir, mode=0o750, exist_ok=True)
+        replace_file(self._called_back, "", 0o640)
+
+    def called_back(self) -> bool:
+        return os.path.exists(self._called_back)
+
+    def answer_call(self) -> None:
+        """Forgets the wish, once its own run holds the lock or when it is of a run that never did."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._called_back)
 
     @contextlib.contextmanager
     def locked(self, timeout_s: float) -> t.Iterator[None]:

@@ -107,6 +107,16 @@ def test_a_way_back_that_nobody_can_verify_says_so(edge, sides):
     assert '"weight": 0' in (edge.dynamic_dir / "app.yml").read_text()
 
 
+def test_a_person_gets_it_back_while_a_shift_is_under_way(edge, sides):
+    shift(edge, sides, max_weight=50)
+    run, raised = in_background(lambda: shift(edge, sides, interval=600))
+    until(lambda: '"weight": 100' in (edge.dynamic_dir / "app.yml").read_text())
+    assert shift(edge, sides, state="rolled_back", lock_timeout=60)["weight"] == 0
+    run.join()
+    assert "another run brings service 'app' back" in str(raised[0])
+    assert shift(edge, sides, max_weight=50)["weight"] == 50
+
+
 SCRIPT = (
     "import json, sys; from ansible_collections.sophia.replatform.plugins.module_utils.traffic.run import run; "
     "run(json.loads(sys.argv[1]), False, {'changed': False, 'steps': []})"
@@ -122,7 +132,7 @@ def start_module(edge, sides, **changes):
 def test_the_dead_man_puts_the_last_safe_weight_back_when_the_module_is_killed(edge, sides, traffic):
     shift(edge, sides, max_weight=50)
     with traffic(edge.web, HOST) as requests:
-        module = start_module(edge, sides, interval=60, dead_man_patience=2)
+        module = start_module(edge, sides, interval=60, dead_man_patience=5)
         until(lambda: '"weight": 100' in (edge.dynamic_dir / "app.yml").read_text())
         module.send_signal(signal.SIGKILL)
         module.wait()
@@ -139,12 +149,12 @@ def test_the_dead_man_puts_the_last_safe_weight_back_when_the_module_is_killed(e
 def test_the_dead_man_gets_past_a_strangers_broken_file(edge, sides):
     shift(edge, sides, state="present")
     (edge.dynamic_dir / "theirs.yml").write_text(GOOD)
-    module = start_module(edge, sides, interval=60, dead_man_patience=1)
-    until(lambda: '"weight": 50' in (edge.dynamic_dir / "app.yml").read_text())
+    module = start_module(edge, sides, interval=60, dead_man_patience=5)
+    until(lambda: "step_left_s" in (edge.state_dir / "app.progress.json").read_text())
+    (edge.dynamic_dir / "theirs.yml").write_text("http: [")
     module.send_signal(signal.SIGKILL)
     module.wait()
     module.stdout.close()
-    (edge.dynamic_dir / "theirs.yml").write_text("http: [")
     until(lambda: records(edge, "dead_man"))
     (fired,) = records(edge, "dead_man")
     assert fired["event"] == "ok" and fired["data"]["strangers"] == [str(edge.dynamic_dir / "theirs.yml")]
