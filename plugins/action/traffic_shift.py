@@ -11,7 +11,7 @@ import shlex
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -31,9 +31,11 @@ class ActionModule(ActionBase):
         patience = float(arguments.get("controller_timeout") or 0)
         if self._task.check_mode or arguments.get("state") != "shifted" or patience <= 0 or self._task.async_val:
             return {**result, **self._execute_module(task_vars=task_vars)}
-        return {**result, **self._stand_by(arguments, task_vars)}
+        return {**result, **self._stand_by(arguments, patience, task_vars)}
 
-    def _stand_by(self, arguments: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    def _stand_by(
+        self, arguments: t.Mapping[str, t.Any], patience: float, task_vars: dict[str, t.Any] | None
+    ) -> dict[str, t.Any]:
         folder = arguments.get("state_dir") or "/var/lib/replatform/traffic"
         kept = f"{folder}/{arguments['name']}"
         self._low_level_execute_command(f"mkdir -p {shlex.quote(folder)} && touch {shlex.quote(kept + '.controller')}")
@@ -45,17 +47,24 @@ class ActionModule(ActionBase):
             self._task.async_val = 0
         if started.get("failed") or "ansible_job_id" not in started:
             return started
-        log, said, controller = started["results_file"], "", os.getppid()
+        log, said, controller, heard = started["results_file"], "", os.getppid(), time.monotonic()
+        command = (
+            f"touch {shlex.quote(kept + '.controller')}; cat {shlex.quote(log)}; echo; "
+            f"cat {shlex.quote(kept + '.progress.json')} 2>/dev/null"
+        )
         while True:
             time.sleep(_EVERY_S)
             # Ansible's workers have sessions of their own: this one outlives a controller that is killed.
             if os.getppid() != controller:
                 raise AnsibleActionFail("the controller has ended")
-            seen = self._low_level_execute_command(
-                f"touch {shlex.quote(kept + '.controller')}; cat {shlex.quote(log)}; echo; "
-                f"cat {shlex.quote(kept + '.progress.json')} 2>/dev/null"
-            )
-            ended, progress = read(seen.get("stdout", ""))
+            try:
+                ended, progress = read(self._low_level_execute_command(command).get("stdout", ""))
+                heard = time.monotonic()
+            except AnsibleConnectionFailure:
+                # Until then the module waits too.
+                if time.monotonic() - heard > patience:
+                    raise
+                continue
             if progress and progress != said:
                 said = progress
                 display.display(f"{self._task_host(task_vars)}: {progress}")

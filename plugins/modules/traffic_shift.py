@@ -15,7 +15,7 @@ description:
     The file is then written aside and renamed. The step counts only when Traefik's API shows it and, where there is traffic, when
     the requests that Traefik really counted on each side fit the weight. The weight is then watched for O(interval).
   - O(threshold) failed checks in a row bring all traffic back to the primary side, and the task fails with the reason. Within a
-    watch there is a check every 0.4 seconds, which fails when too many bad requests have come since the last failed one to be
+    watch there is a check every 0.3 seconds, which fails when too many bad requests have come since the last failed one to be
     chance (less than once in 1,000), or when a probe of a canary server failed twice or more in a row. What is not plain at once
     is judged at the end of O(interval) by all that was measured; that too is a check, and a watch that fails it is made again.
   - Nothing is remembered between runs but the weight that last passed its watch. A run that was killed is resumed by

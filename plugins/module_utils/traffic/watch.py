@@ -31,7 +31,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
 # Requests that were on their way when the weights changed end in the old counters; those after this pause do not.
 SETTLE_S = 0.3
 # Three failed checks in a row and the way back have to fit into three seconds.
-CHECK_S = 0.4
+CHECK_S = 0.3
 _PROBE_S = 1.0
 _QUERY_S = 5.0
 

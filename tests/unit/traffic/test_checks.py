@@ -14,6 +14,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prober_d
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, Side
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import CHECK_S
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,8 +35,9 @@ def looks(checks, answers, every_s=0.4):
 
 @pytest.mark.parametrize(("rate", "failing"), [(5, 1.0), (20, 0.5), (100, 0.5), (100, 0.2)])
 def test_a_canary_that_plainly_fails_is_found_within_three_seconds(rate, failing):
-    # 2.4 s leave 0.6 s for writing weight 0.
-    assert looks(Checks(METRICS, 3), [(rate * 0.4, rate * 0.4 * failing)] * 6) is not None
+    # 2.1 s leave 0.9 s for writing weight 0.
+    answers = [(rate * CHECK_S, rate * CHECK_S * failing)] * 7
+    assert looks(Checks(METRICS, 3), answers, CHECK_S) is not None
 
 
 def test_good_times_before_do_not_hide_bad_ones():
