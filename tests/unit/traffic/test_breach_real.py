@@ -22,7 +22,7 @@ NONSENSE = "http:\n  routers: {x: {rule: 7, nonsense: true}}\n"
 GOOD = "http:\n  middlewares: {theirs: {headers: {customRequestHeaders: {X-Theirs: 'yes'}}}}\n"
 
 
-def until(true, seconds=60.0):
+def until(true, seconds=180.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "not within time"
