@@ -39,7 +39,7 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@echo "report: artifacts/lab/report.html"
 
 .PHONY: test
-test: lint unit repositories sanity chart molecule ## Run every test
+test: lint unit repositories sanity chart delivery molecule ## Run every test
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
@@ -57,7 +57,7 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
 	@tools/apt-install zstd
-	@pytest -n 2
+	@unpacked=$$(tools/apt-unpack docker-registry); PATH=$$unpacked/usr/bin:$$PATH pytest -n 2
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
@@ -82,6 +82,11 @@ sanity: $(VENV)/.ready ## ansible-test sanity on the built artefact
 chart: $(VENV)/.ready ## helm lint, helm template, and the result against the schemas of today's Kubernetes
 	$(call say,Chart)
 	@tests/chart/run
+
+.PHONY: delivery
+delivery: $(VENV)/.ready ## The unified workflow: there and back, its linters, the same deployment by Flux, and drift
+	$(call say,Delivery)
+	@tests/delivery/run
 
 .PHONY: molecule
 molecule: $(VENV)/.ready ## On the lab: K3s with three servers and its upgrade under load, and the whole migration, killed in every phase

@@ -8,8 +8,9 @@ import datetime
 import functools
 import typing as t
 
+import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s import (
     bootstrap,
     critical,
@@ -20,6 +21,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.k3s import (
     nodes,
     release,
     settings,
+    settled,
     token,
     versions,
 )
@@ -50,12 +52,28 @@ def newer_than(mtimes: t.Iterable[float], started: str) -> bool:
     return any(int(mtime) > moment.timestamp() for mtime in mtimes)
 
 
-def version_faults(listing: t.Mapping[str, t.Any], wanted: str, name: str = "", node_role: str = "server") -> list[str]:
-    return versions.version_faults(versions.running(listing), wanted, name, node_role)
+def version_faults(
+    listing: t.Mapping[str, t.Any],
+    wanted: str,
+    name: str = "",
+    node_role: str = "server",
+    ahead: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> list[str]:
+    return versions.version_faults(versions.running(listing), wanted, name, node_role, ahead)
 
 
 def fleet_faults(servers: t.Sequence[t.Mapping[str, t.Any]], nodes: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     return critical.critical_faults(servers) + critical.external_faults(servers, nodes)
+
+
+def yaml_of(text: str, where: str) -> t.Any:
+    """The content of a file that holds secrets: the line that a parser can't read is named, and not shown."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise RefusedError(f"{where}: the file is no YAML{line}; mend it, or set another {where}") from None
 
 
 class FilterModule:
@@ -74,12 +92,17 @@ class FilterModule:
             "k3s_node_faults": node_faults,
             "k3s_nodes": nodes.nodes,
             "k3s_redact": release.redact,
+            "k3s_release_faults": release.release_faults,
             "k3s_removal_faults": nodes.removal_faults,
+            "k3s_script_due": release.script_due,
             "k3s_setting_faults": settings.setting_faults,
             "k3s_servers": bootstrap.servers,
             "k3s_stale_node": _clear(nodes.stale_node),
             "k3s_token_faults": token.token_faults,
+            "k3s_token_rotated": token.rotated,
             "k3s_token_secret": token.secret,
             "k3s_units": host.units,
+            "k3s_unsettled": settled.unsettled,
             "k3s_version_faults": version_faults,
+            "k3s_yaml": _clear(yaml_of),
         }

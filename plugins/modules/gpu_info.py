@@ -8,8 +8,8 @@ module: gpu_info
 short_description: Tells the NVIDIA GPUs of a host, their driver, and what they need
 version_added: 0.1.0
 description:
-  - Reads the PCI ids of the GPUs, the loaded and the installed driver, Secure Boot, and the kernel from C(/sys), C(/proc)
-    and C(/lib/modules), and resolves from them what the host needs.
+  - Reads the PCI ids of the GPUs, the loaded and the installed driver, Secure Boot, and the kernels from C(/sys), C(/proc),
+    C(/boot) and C(/lib/modules), and resolves from them what the host needs.
   - Reads only, and needs nothing on the host besides Python. There may be no driver, no C(lspci) and no C(nvidia-smi).
 author: The sophia.replatform maintainers (@sophia-ai)
 options:
@@ -44,7 +44,8 @@ notes:
     all GPUs of the host, and with the path of the file when one can't be read. Run it as root.
   - A device counts as a GPU by its class, a VGA or 3D controller. The sound and USB functions of a card do not count, nor
     do virtual functions, which belong to guests.
-  - The installed driver is the one that C(modprobe) finds for the kernel that runs. C(modinfo) is run for one case, a module
+  - The installed driver is the one that C(modprobe) finds for the kernel that runs. A newer kernel that waits for a reboot is looked at
+    too. C(modinfo) is run for one case, a module
     that is compressed with zstd under a Python before 3.14.
 """
 
@@ -99,6 +100,12 @@ driver:
       description: Version of the driver that C(modprobe) finds for the running kernel, or none.
       type: str
       sample: 580.95.05
+    next:
+      description:
+        - Version of the driver that C(modprobe) will find for the kernel of the next boot (RV(kernel)), or none.
+        - Where that kernel can't be told, it is RV(driver.installed).
+      type: str
+      sample: 580.95.05
     flavour:
       description: V(open) or V(proprietary), of the driver that is loaded, else of the installed one, or none.
       type: str
@@ -119,13 +126,17 @@ driver:
       type: bool
       sample: false
 kernel:
-  description: The kernel that runs. C(page_size) is in bytes.
+  description:
+    - The kernel that runs. C(page_size) is in bytes.
+    - C(next) is the release that the next boot takes, which is the newest below C(/boot), as in the order of GRUB's menu; none where
+      C(/boot) has none.
   type: dict
   returned: success
   sample:
     release: 5.15.0-122-generic
     page_size: 4096
     command_line: [BOOT_IMAGE=/vmlinuz-5.15.0-122-generic, ro, "root=/dev/md0"]
+    next: 5.15.0-130-generic
 secure_boot:
   description: Whether Secure Boot is on; none when the host was not booted by EFI or does not show its variables.
   type: bool
@@ -212,6 +223,7 @@ def main() -> None:
             driver=driver.state(
                 tree,
                 kernel["release"],
+                kernel["next"],
                 lambda path, field: modinfo(module, path, field),
                 any(gpu.is_coherent for gpu in gpus),
             ),

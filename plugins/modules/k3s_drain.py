@@ -48,7 +48,9 @@ options:
     description: Seconds that each pod has to end; by default what the pod itself asks for.
     type: int
   delete_emptydir_data:
-    description: Whether pods may be evicted whose data in an C(emptyDir) are lost by it. Without it a node with such pods is refused.
+    description:
+      - Whether pods may be evicted whose data in an C(emptyDir) are lost by it. Without it a node with such pods is refused.
+      - The scratch of what K3s itself packages (metrics-server, Traefik) is no such data.
     type: bool
     default: false
   force:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_values
-short_description: Turns Docker stack files into Helm values, with a verdict for every key
+short_description: Turns Docker stack files, or the live stack, into Helm values, with a verdict for every key
 version_added: 0.1.0
 author:
   - The sophia.replatform maintainers (@sophia-ai)
 description:
   - Reads stack files as C(docker stack deploy) does, and returns the values of the chart of the role
     P(sophia.replatform.platform#role).
+  - A service that runs and that no file has is converted from its live spec, where O(live) has it. With no files at all, the
+    whole stack is.
   - Every key of every service ends in one verdict. V(mapped) keeps its meaning. V(approximated) says what differs.
     V(reported) has no Kubernetes meaning and says what to do. V(refused) would change behaviour.
   - Fails, and returns the verdicts, when a key is refused. An unknown key is.
@@ -31,7 +33,7 @@ requirements:
   - PyYAML
 options:
   stack_files:
-    description: The stack files, merged in this order.
+    description: The stack files, merged in this order. May be empty where O(live) has specs.
     type: list
     elements: path
     required: true
@@ -58,9 +60,21 @@ options:
     elements: str
     default: []
   live:
-    description: The services that run, as P(sophia.replatform.swarm_stack_info#module) returns them, to report drift.
+    description:
+      - The services that run, as P(sophia.replatform.swarm_stack_info#module) returns them, to report drift.
+      - With its C(specs), every key is compared, and a service that no file has is converted from its spec.
     type: list
     elements: dict
+  live_objects:
+    description:
+      - What P(sophia.replatform.swarm_stack_info#module) returns as C(objects).
+      - An external secret that is not among its secrets is refused, and an external config has its content from there.
+    type: dict
+    default: {}
+  pin_images:
+    description: Take an image by the digest that the Swarm runs, where it has pinned the very image that the file names.
+    type: bool
+    default: false
   current:
     description: The values of the release that is deployed, if any.
     type: dict
@@ -99,6 +113,25 @@ options:
     description: The folder on the nodes that relative bind mounts start from. Without it they are refused.
     type: str
     default: ''
+  pin_volumes:
+    description:
+      - Keep a service that writes to a volume or to a folder of the node on the nodes that its tasks run on, as O(live) tells.
+      - Those are remembered in RV(values), for when the Swarm is drained.
+    type: bool
+    default: true
+  workload_keys:
+    description:
+      - Return the keys of the values that say more than those of the first chart took. That is C(networks), C(routes) and
+        C(middlewares) from C(traefik.*) labels, C(hostPort) and C(published) of ports, C(architectures), and jobs.
+      - Without it jobs are refused, and networks and routes reported.
+    type: bool
+    default: false
+  host_ports:
+    description:
+      - With O(workload_keys), a port that is published in host mode becomes a host port of the pod.
+      - Where K3s runs on the hosts of the Swarm, a host port takes the port from the Swarm at once. Say V(false) until then.
+    type: bool
+    default: true
   pre_stop_seconds:
     description: Seconds that a pod keeps serving after it has left its Service, before it is told to stop.
     type: int
@@ -131,6 +164,23 @@ EXAMPLES = r"""
           - 192.0.2.11
         port: 5432
   register: converted
+
+- name: Read the stack as it runs
+  sophia.replatform.swarm_stack_info:
+    stack: platform
+    specs: true
+  register: running
+  no_log: true
+
+- name: Turn what runs into Helm values, with no file
+  sophia.replatform.stack_values:
+    stack_files: []
+    stack: platform
+    live: "{{ running.services }}"
+    live_objects: "{{ running.objects }}"
+    nodes: "{{ running.nodes }}"
+  register: converted
+  no_log: true
 """
 
 RETURN = r"""
@@ -160,8 +210,15 @@ markdown:
   returned: when the files could be read
   type: str
   sample: "# Verdicts for the stack platform"
+html:
+  description: The same as one HTML page that fetches nothing and runs no script.
+  returned: when the files could be read
+  type: str
+  sample: "<!doctype html>"
 drift:
-  description: Where the files and the running services differ.
+  description:
+    - Where the files and the running services differ, by key. Swarm's defaults are written out on both sides.
+    - What looks like a secret is hidden on both sides.
   returned: when the files could be read
   type: list
   elements: dict
@@ -188,6 +245,8 @@ def main() -> None:
             "external": {"type": "dict", "default": {}},
             "handed_over": {"type": "list", "elements": "str", "default": []},
             "live": {"type": "list", "elements": "dict"},
+            "live_objects": {"type": "dict", "default": {}},
+            "pin_images": {"type": "bool", "default": False},
             "current": {"type": "dict"},
             "nodes": {"type": "list", "elements": "dict", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
@@ -197,6 +256,9 @@ def main() -> None:
             "volume_size": {"type": "str", "default": "1Gi"},
             "volume_sizes": {"type": "dict", "default": {}},
             "bind_root": {"type": "str", "default": ""},
+            "pin_volumes": {"type": "bool", "default": True},
+            "workload_keys": {"type": "bool", "default": False},
+            "host_ports": {"type": "bool", "default": True},
             "pre_stop_seconds": {"type": "int", "default": 5},
             "http_probes": {"type": "bool", "default": False},
             "strict": {"type": "bool", "default": False},
@@ -208,7 +270,8 @@ def main() -> None:
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
     if reason:
-        module.fail_json(msg=reason, **{key: result[key] for key in ("verdicts", "summary", "markdown", "drift")})
+        told = ("verdicts", "summary", "markdown", "html", "drift")
+        module.fail_json(msg=reason, **{key: result[key] for key in told})
     module.exit_json(changed=False, **result)
 
 

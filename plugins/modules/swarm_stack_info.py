@@ -17,6 +17,13 @@ options:
     description: Name of the stack, as given to C(docker stack deploy).
     type: str
     required: true
+  specs:
+    description:
+      - Return the spec of each service too, the labels of each node, and RV(objects), for
+        M(sophia.replatform.stack_values).
+      - A spec has the environment of its service in the clear. Use C(no_log) where that holds secrets.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check_mode and return what it would return without.
@@ -71,7 +78,7 @@ local_services:
   returned: success
   sample: [shop_backend]
 nodes:
-  description: The nodes of the Swarm, by host name.
+  description: The nodes of the Swarm, by host name. With O(specs) each has its C(labels) too.
   type: list
   elements: dict
   returned: success
@@ -84,10 +91,35 @@ nodes:
       state: ready
       leader: true
       reachability: reachable
+objects:
+  description:
+    - The Swarm's networks, secrets and configs, by name; empty on a worker. C(own) says whether the stack has made it.
+    - The content of a secret is never among it, since a Swarm does not give it back. That of a config is, where it is text.
+  type: dict
+  returned: with O(specs)
+  sample:
+    networks:
+      - id: rghes5b7xa3y9kienrfuftn4y
+        name: shop_front
+        own: true
+        driver: overlay
+        options: {}
+        internal: false
+        attachable: true
+    secrets:
+      - id: ppziny423gkuf4qcz4ambmwxk
+        name: database_password
+        own: false
+    configs:
+      - id: m1uu4bxa2f4wq0ev3sk9oqqcz
+        name: shop_settings
+        own: true
+        content: greeting = "hello"
 services:
   description:
     - The services of the stack, by name. C(name) is without the stack's prefix, C(full_name) with it.
     - C(replicas) is how many are wanted, C(running) how many run on nodes that are ready, C(tasks) which those are.
+    - C(spec), with O(specs), is the spec as the API gives it.
     - C(endpoints) has an entry C(ip:port) for every node with a running task where a port is published in host mode, and for
       every ready node where it is published through the ingress network.
   type: list
@@ -115,12 +147,18 @@ services:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.stack import observed
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, state
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"stack": {"type": "str", "required": True}, **client.ARGUMENTS}, supports_check_mode=True
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "specs": {"type": "bool", "default": False},
+            **client.ARGUMENTS,
+        },
+        supports_check_mode=True,
     )
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
@@ -129,7 +167,11 @@ def main() -> None:
         with client.api_errors("read the Swarm"):
             raw = state.read_swarm(engine)
             local = state.read_local(engine, module.params["stack"])
-        module.exit_json(changed=False, local_services=local, **state.stack_info(raw, module.params["stack"]))
+            answer = state.stack_info(raw, module.params["stack"])
+            if module.params["specs"]:
+                things = observed.read_objects(engine) if answer["is_manager"] else {}
+                answer = observed.add_specs(answer, raw, things, module.params["stack"])
+        module.exit_json(changed=False, local_services=local, **answer)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

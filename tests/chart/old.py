@@ -9,7 +9,10 @@ import yaml
 SERVED = {
     "apps/v1": {"Deployment", "StatefulSet", "DaemonSet"},
     "policy/v1beta1": {"PodDisruptionBudget"},
-    "v1": {"Service", "ServiceAccount", "ConfigMap", "Endpoints", "PersistentVolumeClaim"},
+    "batch/v1": {"Job"},
+    "autoscaling/v1": {"HorizontalPodAutoscaler"},
+    "networking.k8s.io/v1": {"NetworkPolicy"},
+    "v1": {"Service", "ServiceAccount", "ConfigMap", "Endpoints", "PersistentVolumeClaim", "Pod"},
 }
 
 with open(sys.argv[1], encoding="utf-8") as handle:

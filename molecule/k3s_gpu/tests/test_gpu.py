@@ -52,7 +52,7 @@ def test_no_desktop_came_with_it(host):
 
 
 def test_the_module_is_loaded(host):
-    assert host.file("/var/lab/gpu/sys/module/nvidia/version").content_string.startswith("535.")
+    assert host.file("/run/lab-gpu/module/version").content_string.startswith("535.")
 
 
 def test_k3s_knows_the_runtime(host):

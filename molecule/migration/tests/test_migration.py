@@ -112,6 +112,17 @@ def test_breadcrumbs_lie_in_the_repository() -> None:
     assert not (repository / "docker-stack.yml").exists()
 
 
+def test_the_secret_came_out_of_the_swarm() -> None:
+    annotations = kubectl("-n", "sophia", "get", "secret", "postgres-password")["metadata"]["annotations"]
+    assert annotations["replatform.sophia.ai/swarm-source"] == "postgres_password"
+
+
+def test_what_phase_3_wrote_is_found_by_the_rag_pipeline(host) -> None:
+    asked = "http://127.0.0.1/query?question=kept%20by%20the%20platform%20check"
+    answer = json.loads(host.check_output("curl -sSf -H 'Host: rag.sophia.lab' '%s'", asked))
+    assert [source["text"] for source in answer["sources"]] == ["kept by the platform check"]
+
+
 def test_no_secret_lies_in_the_evidence() -> None:
     secrets = [path.read_bytes().strip() for path in (CACHE / "lab" / "secrets").iterdir()]
     assert secrets

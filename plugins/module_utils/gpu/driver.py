@@ -82,14 +82,18 @@ def coherent_memory_mode(tree: Tree) -> str | None:
     return mode or ("driver" if values.get("EnableUserNUMAManagement") == "0" else "numa")
 
 
-def state(tree: Tree, release: str, modinfo: Modinfo, has_coherent_memory: bool) -> dict[str, t.Any]:
-    """The return value C(driver) of C(gpu_info)."""
+def state(
+    tree: Tree, release: str, following: str | None, modinfo: Modinfo, has_coherent_memory: bool
+) -> dict[str, t.Any]:
+    """The return value C(driver) of C(gpu_info); C(following) is the kernel that the next boot takes, where it is known."""
     running, found = loaded(tree), installed(tree, release, modinfo)
+    later = found if following in (None, release) else installed(tree, str(following), modinfo)
     nouveau = tree.exists("/sys/module/nouveau")
     either = running or found
     return {
         "loaded": running.version if running else None,
         "installed": found.version if found else None,
+        "next": later.version if later else None,
         "flavour": either.flavour if either else None,
         "reboot_needed": bool(found and (nouveau or (running and running != found))),
         "coherent_memory_mode": coherent_memory_mode(tree) if has_coherent_memory else None,

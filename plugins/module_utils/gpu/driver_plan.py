@@ -7,7 +7,6 @@ The plan is made from the world alone, so that a run which was cut off is made g
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
@@ -24,10 +23,13 @@ GRUB_CONFIG = "/boot/grub/grub.cfg"
 def driver_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
     """C(action), what to install, write, hold and rebuild, why a reboot is due, and C(needed): whether anything is.
 
+    C(initramfs) are the kernels whose initial RAM disk is to be made again. C(unfinished) is a line about a run of dpkg that was cut
+    off; the packages are then to be set up and looked at anew before anything else.
+
     C(observed): C(gpu) (what module C(gpu_info) returns), C(distribution), C(version), C(codename), C(targets) (lines of
-    apt-get indextargets), C(keys) (lines of the sources with signed-by), C(packages) (lines of dpkg-query), C(holds) (lines
-    of apt-mark showhold), C(files) (what module C(find) returned about the files), C(compiler) (text of /proc/version),
-    C(unit) (text of the persistence daemon's unit).
+    apt-get indextargets), C(keys) (lines of the sources with signed-by), C(packages) (lines of dpkg-query), C(updates) (how many
+    records dpkg has not merged), C(holds) (lines of apt-mark showhold), C(files) (what module C(find) returned about the files),
+    C(compiler) (text of /proc/version), C(unit) (text of the persistence daemon's unit).
 
     C(settings): the role's variables without their prefix. Raises C(RefusedError) with one line that says what to mend.
     """
@@ -39,7 +41,7 @@ def driver_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
     there = packages.installed(observed["packages"])
     files = {item["path"]: item for item in observed["files"]}
     managed = host_files.PIN in files
-    action = _action(gpu, profile, branch, there, managed, settings)
+    action = _action(gpu, profile, branch, packages.partly(observed["packages"]), managed, settings)
     arguments = [*profile["kernel_arguments"], *settings["kernel_arguments"]]
     mode = profile["coherent_memory_mode"]
     wanted = {host_files.BLACKLIST: host_files.unattended_blacklist(settings["hold_kernels"])}
@@ -51,6 +53,7 @@ def driver_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
         "install": [],
         "leading": "",
         "modules": "",
+        "unfinished": packages.unfinished(observed["packages"], observed["updates"]),
     }
 
     if action == "install":
@@ -66,10 +69,12 @@ def driver_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
     if drop_in:
         wanted[host_files.DROP_IN] = drop_in
 
-    plan["files"] = {path: text for path, text in sorted(wanted.items()) if _differs(files.get(path), text)}
-    plan["initramfs"] = _stale(
-        files, INITRD + gpu["kernel"]["release"], [host_files.NOUVEAU, host_files.COHERENT], plan["files"]
-    )
+    plan["files"] = {path: text for path, text in sorted(wanted.items()) if host_files.differs(files.get(path), text)}
+    plan["initramfs"] = [
+        release
+        for release in kernels(gpu)
+        if _stale(files, INITRD + release, [host_files.NOUVEAU, host_files.COHERENT], plan["files"])
+    ]
     plan["grub"] = _stale(files, GRUB_CONFIG, [host_files.GRUB], plan["files"])
     if host_files.GRUB in plan["files"] and GRUB_CONFIG not in files:
         raise RefusedError(
@@ -83,6 +88,7 @@ def driver_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
     plan["load"] = bool(
         plan["modules"] != "none" and driver["installed"] and not driver["loaded"] and not plan["reboot"]
     )
+    _refuse_bare_kernel(gpu, plan)
     plan["because"] = _because(plan)
     plan["needed"] = bool(plan["because"])
     return plan
@@ -93,6 +99,11 @@ def wanted_branch(text: t.Any) -> int:
     if not str(text).isdigit():
         raise RefusedError(f"nvidia_driver_branch: a branch is a number such as 580, not {text!r}")
     return int(text)
+
+
+def kernels(gpu: Map) -> list[str]:
+    """The kernel that runs, and that which the next boot takes where it is another one."""
+    return list(dict.fromkeys(release for release in (gpu["kernel"]["release"], gpu["kernel"]["next"]) if release))
 
 
 def reboot_reasons(gpu: Map, arguments: t.Sequence[str] = (), modules: str = "dkms") -> list[str]:
@@ -113,8 +124,8 @@ def reboot_reasons(gpu: Map, arguments: t.Sequence[str] = (), modules: str = "dk
     return reasons
 
 
-def _action(gpu: Map, profile: Map, branch: int, there: Map, managed: bool, settings: Map) -> str:
-    """C(adopt), C(install), or C(keep) for a driver of ours that is whole."""
+def _action(gpu: Map, profile: Map, branch: int, parts: t.Sequence[str], managed: bool, settings: Map) -> str:
+    """C(adopt) or C(install); C(parts) are the packages that are there, wholly or not."""
     if profile["kernel_modules"] == "proprietary":
         raise RefusedError(
             f"the open kernel modules can't run {profile['architecture']} GPUs; install a driver for this host by hand"
@@ -123,12 +134,11 @@ def _action(gpu: Map, profile: Map, branch: int, there: Map, managed: bool, sett
     if not managed and settings["adopt"] and _healthy(driver, profile):
         return "adopt"
     has = driver["installed"] or driver["loaded"]
-    ours = [name for name in there if packages.is_driver(name)]
-    if has and not ours:
+    if has and not any(packages.is_driver(name) for name in parts):
         raise RefusedError(
             f"driver {has} was not installed from packages; remove it (nvidia-uninstall) before nvidia_driver_branch {branch} is installed"
         )
-    if "lambda-stack-cuda" in there:
+    if "lambda-stack-cuda" in parts:
         raise RefusedError(
             f"driver {has} belongs to lambda-stack-cuda and can't be adopted: {_ill(driver, profile)}; upgrade Lambda Stack, or remove it first"
         )
@@ -164,7 +174,6 @@ def _ill(driver: Map, profile: Map) -> str:
 def _installation(observed: Map, settings: Map, branch: int, there: Map, wanted: dict[str, str]) -> dict[str, t.Any]:
     """What has to be installed, and in C(wanted) the files that must be there before; C(keep) when nothing is missing."""
     gpu = observed["gpu"]
-    kernel = gpu["kernel"]["release"]
     source = packages.source_of(settings["source"], observed["distribution"])
     modules = packages.module_form(settings["modules"], source, gpu["secure_boot"], settings["key_enrolled"])
     names = packages.driver_packages(
@@ -172,7 +181,7 @@ def _installation(observed: Map, settings: Map, branch: int, there: Map, wanted:
         observed["distribution"],
         branch,
         modules,
-        kernel,
+        kernels(gpu),
         packages.compiler_of(observed["compiler"]),
         gpu["profile"]["fabric_manager"],
     )
@@ -192,8 +201,11 @@ def _installation(observed: Map, settings: Map, branch: int, there: Map, wanted:
             sources[host_files.SOURCE] = components
     missing = [name for name in names["first"] + names["install"] if name not in there]
     right = packages.branch_of(there.get(names["leading"], "")) == branch
-    built = modules == "none" or packages.branch_of(gpu["driver"]["installed"] or "") == branch
+    found = [gpu["driver"]["installed"], *([gpu["driver"]["next"]] if gpu["kernel"]["next"] else [])]
+    built = modules == "none" or all(packages.branch_of(version or "") == branch for version in found)
     whole = not missing and right and built
+    if key and not whole:
+        repositories.refuse_unverified("nvidia_driver_cuda_key_checksum", settings["cuda_key_checksum"], key["url"])
     return {
         "action": "keep" if whole else "install",
         "sources": {} if whole else sources,
@@ -213,8 +225,14 @@ def _refuse_coherent(mode: str | None, branch: int) -> None:
         )
 
 
-def _differs(file: Map | None, text: str) -> bool:
-    return file is None or file["checksum"] != hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+def _refuse_bare_kernel(gpu: Map, plan: Map) -> None:
+    """An adopted driver is not installed again, so nothing here gives its module to a newer kernel."""
+    kernel = gpu["kernel"]
+    if plan["action"] == "adopt" and plan["reboot"] and kernel["next"] and not gpu["driver"]["next"]:
+        raise RefusedError(
+            f"{'; '.join(plan['reboot'])}, but the next boot takes the kernel {kernel['next']}, which has no nvidia module; build it "
+            f"(dkms autoinstall --kernelver {kernel['next']}), or remove that kernel"
+        )
 
 
 def _stale(files: Map, product: str, sources: t.Sequence[str], writing: Map) -> bool:
@@ -226,7 +244,7 @@ def _stale(files: Map, product: str, sources: t.Sequence[str], writing: Map) -> 
 
 
 def _because(plan: Map) -> list[str]:
-    lines = []
+    lines = [f"{plan['unfinished']}, and would be set up first"] if plan["unfinished"] else []
     if plan["action"] == "install":
         lines.append(f"{' '.join(plan['install'])} would be installed")
     lines += [f"{path} would be written" for path in [*plan["sources"], *plan["files"]]]

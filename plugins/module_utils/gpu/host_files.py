@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 
@@ -42,6 +43,11 @@ _KERNELS = (
     "linux-aws",
     "linux-gcp",
 )
+
+
+def differs(file: t.Mapping[str, t.Any] | None, text: str) -> bool:
+    """Whether a file, as module C(find) reports it, holds another text than this, or is not there."""
+    return file is None or file["checksum"] != hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def driver_pin(source: str, distribution: str, branch: int) -> str:

@@ -32,6 +32,7 @@ _NOT_DRIVER = re.compile(
 )
 _GCC = re.compile(r"\bgcc-(\d+)\b")
 _POLICY = re.compile(r"^(\S+):\n((?: .*\n?)*)", re.MULTILINE)
+_REMOVED = re.compile(r"^(?:Purg|Remv) (\S+)", re.MULTILINE)
 _VERSION = re.compile(r"^ +(?:\*\*\* )?([\w.:~+-]+) -?\d+$", re.MULTILINE)
 
 
@@ -70,15 +71,22 @@ def module_form(modules: str, source: str, secure_boot: bool | None, enrolled: b
 
 
 def driver_packages(
-    source: str, distribution: str, branch: int, modules: str, kernel: str, compiler: str, fabric_manager: bool
+    source: str,
+    distribution: str,
+    branch: int,
+    modules: str,
+    kernels: t.Sequence[str],
+    compiler: str,
+    fabric_manager: bool,
 ) -> dict[str, t.Any]:
     """C(first) (before the others), C(install), and C(leading), the one whose candidate tells the branch.
 
-    C(kernel) is the running release, C(compiler) the package of the compiler that built it, or empty.
+    C(kernels) are the releases that must have the module, the running one first; C(compiler) is the package of the compiler
+    that built that one, or empty.
     """
     first: list[str] = []
     if source == "ubuntu":
-        names = _ubuntu(branch, modules, kernel)
+        names = _ubuntu(branch, modules, kernels)
         fabric = [f"nvidia-fabricmanager-{branch}"]
     elif source == "cuda":
         suffix = f"-{branch}" if branch < BRANCHLESS and distribution == "Ubuntu" else ""
@@ -92,18 +100,20 @@ def driver_packages(
             raise RefusedError(
                 "this host has NVSwitches, and Debian has no fabric manager; set nvidia_driver_source: cuda"
             )
-    build = [f"linux-headers-{kernel}", "dkms"] + ([compiler] if compiler else []) if modules == "dkms" else []
+    build: list[str] = []
+    if modules == "dkms":
+        build = [*(f"linux-headers-{kernel}" for kernel in kernels), "dkms", *([compiler] if compiler else [])]
     return {"first": first, "install": build + names + (fabric if fabric_manager else []), "leading": names[0]}
 
 
-def _ubuntu(branch: int, modules: str, kernel: str) -> list[str]:
+def _ubuntu(branch: int, modules: str, kernels: t.Sequence[str]) -> list[str]:
     tools = [f"nvidia-utils-{branch}-server", f"nvidia-compute-utils-{branch}-server"]
     if modules == "none":
         return [f"libnvidia-compute-{branch}-server", *tools]
     if modules == "prebuilt":
         return [
             f"nvidia-headless-no-dkms-{branch}-server-open",
-            f"linux-modules-nvidia-{branch}-server-open-{kernel}",
+            *(f"linux-modules-nvidia-{branch}-server-open-{kernel}" for kernel in kernels),
             *tools,
         ]
     return [f"nvidia-headless-{branch}-server-open", *tools]
@@ -129,6 +139,33 @@ def installed(listing: str) -> dict[str, str]:
         if len(fields) == 3 and fields[1][1:2] == "i":
             found[fields[0].partition(":")[0]] = fields[2]
     return found
+
+
+def partly(listing: str) -> list[str]:
+    """The packages of which anything besides old settings is there, wholly installed or not, by name."""
+    found = {line.split()[0].partition(":")[0] for line in listing.splitlines() if _state(line) not in "nc"}
+    return sorted(found)
+
+
+def unfinished(listing: str, updates: int) -> str:
+    """That an earlier run of dpkg was cut off and with which packages, in a line; empty if none was.
+
+    C(listing) as for C(installed), C(updates) the number of dpkg's own unmerged records in C(/var/lib/dpkg/updates), by which
+    apt itself says that dpkg was interrupted. States: dpkg-query(1), C(db:Status-Abbrev).
+    """
+    cut = sorted(line.split()[0] for line in listing.splitlines() if _state(line) in "HUFWt" or _broken(line))
+    if not cut and not updates:
+        return ""
+    return f"dpkg was interrupted{' with ' + ', '.join(cut) if cut else ''}"
+
+
+def _state(line: str) -> str:
+    fields = line.split()
+    return fields[1][1:2] or "n" if len(fields) > 1 else "n"
+
+
+def _broken(line: str) -> bool:
+    return _state(line) != "n" and line.split()[1][2:3] == "R"
 
 
 def is_driver(name: str) -> bool:
@@ -162,6 +199,20 @@ def install_faults(policy: str, names: t.Sequence[str], leading: str, branch: in
     return (
         [f"the archives do not have {', '.join(missing)}; add the repository that has, or set nvidia_driver_modules"]
         if missing
+        else []
+    )
+
+
+def purge_faults(simulated: str, names: t.Sequence[str], automatic: str = "") -> list[str]:
+    """What else a removal would take, in one line, from the text of C(apt-get --simulate purge).
+
+    C(automatic) is the text of C(apt-mark showauto): a package that nobody asked for, and that needs one of C(names), goes with it.
+    """
+    taken = {name.partition(":")[0] for name in _REMOVED.findall(simulated)}
+    others = sorted(taken - set(names) - {name.partition(":")[0] for name in automatic.split()})
+    return (
+        [f"{', '.join(others)} would be removed too; remove what needs the packages first, or keep them"]
+        if others
         else []
     )
 

@@ -14,8 +14,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 
 CUDA_KEYRING = "/usr/share/keyrings/cuda-archive-keyring.gpg"
 #: NVIDIA's name for an architecture in the CUDA repository; arm64 servers are "sbsa".
-_CUDA_MACHINES = {"x86_64": "x86_64", "aarch64": "sbsa"}
+CUDA_MACHINES = {"x86_64": "x86_64", "aarch64": "sbsa"}
 _SIGNED_BY = re.compile(r"signed-by\s*[:=]\s*([^\s\]]+)", re.IGNORECASE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DEBIAN_COMPONENTS = ("contrib", "non-free", "non-free-firmware")
 
 
@@ -47,11 +48,11 @@ def configured(text: str, uri: str) -> bool:
 
 def cuda_repository(base: str, distribution: str, version: str, machine: str) -> dict[str, str]:
     """C(uri), C(path) and C(line) of the CUDA repository, named as NVIDIA's own keyring package names them."""
-    if machine not in _CUDA_MACHINES:
-        raise RefusedError(f"the CUDA repository is for {' and '.join(_CUDA_MACHINES)}, not for {machine}")
+    if machine not in CUDA_MACHINES:
+        raise RefusedError(f"the CUDA repository is for {' and '.join(CUDA_MACHINES)}, not for {machine}")
     number = version.replace(".", "") if distribution == "Ubuntu" else version.partition(".")[0]
     name = f"{distribution.lower()}{number}"
-    arch = _CUDA_MACHINES[machine]
+    arch = CUDA_MACHINES[machine]
     uri = f"{base.rstrip('/')}/{name}/{arch}"
     return {
         "uri": uri,
@@ -60,6 +61,15 @@ def cuda_repository(base: str, distribution: str, version: str, machine: str) ->
         "key_url": f"{uri}/cuda-archive-keyring.gpg",
         "key_path": CUDA_KEYRING,
     }
+
+
+def refuse_unverified(variable: str, checksum: str, url: str) -> None:
+    """A repository's key vouches for all packages in it, and its checksum alone vouches for the key."""
+    if not _SHA256.fullmatch(checksum):
+        raise RefusedError(
+            f"{variable}: '{checksum}' is no SHA-256, and nothing is installed that a key from {url} alone vouches for; compare that "
+            "key with its owner's, and give its sha256sum"
+        )
 
 
 def debian_components(text: str, keys: str, codename: str) -> str:

@@ -11,6 +11,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 Map = t.Mapping[str, t.Any]
 
 GPU = "nvidia.com/gpu"
+#: What the device plugin calls slices with C(migStrategy) V(mixed), for example nvidia.com/mig-1g.5gb.
+MIG = "nvidia.com/mig-"
+_VENDOR = "nvidia.com/"
 
 
 def expected_resources(profile: Map, config: Map) -> dict[str, int] | None:
@@ -30,16 +33,51 @@ def expected_resources(profile: Map, config: Map) -> dict[str, int] | None:
 
 
 def node_faults(node: Map, expected: Map | None) -> list[str]:
-    """How a node's allocatable resources differ from what is expected."""
-    if expected is None:
-        return []
+    """How a node's allocatable resources differ from what is expected; where that can't be told, it must offer anything at all."""
     name = node.get("metadata", {}).get("name", "the node")
+    if expected is None:
+        return (
+            []
+            if offered(node)
+            else [f"{name} offers no GPU and no slice of one; nvidia-smi mig -lgi on its host tells its slices"]
+        )
     allocatable = node.get("status", {}).get("allocatable", {})
     return [
         f"{name} offers {allocatable.get(resource, 0)} {resource}, and its host has {count}"
         for resource, count in expected.items()
         if int(allocatable.get(resource, 0)) != count
     ]
+
+
+def offered(node: Map) -> dict[str, int]:
+    """What of its GPUs a node offers to pods: quantity by resource, without those of which there is none."""
+    allocatable = node.get("status", {}).get("allocatable", {})
+    counts = {name: int(count) for name, count in allocatable.items() if name.startswith(_VENDOR)}
+    return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def workload_resource(node: Map, expected: Map | None) -> str:
+    """The resource that a verification asks for one of; empty where the node offers none.
+
+    With MIG it is a slice that the node offers, since V(mixed) leaves no whole GPU, or the GPUs that V(single) makes of slices.
+    """
+    names = sorted(expected or offered(node), key=lambda name: (not name.startswith(MIG), name != GPU, name))
+    return names[0] if names else ""
+
+
+def gpu_users(pods: t.Iterable[Map]) -> list[str]:
+    """The pods, as C(namespace/name), that have asked for a GPU or a slice of one and have not ended."""
+    return sorted(
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") and _asks(pod.get("spec") or {})
+    )
+
+
+def _asks(spec: Map) -> bool:
+    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+    limits = [(container.get("resources") or {}).get("limits") or {} for container in containers]
+    return any(name.startswith(_VENDOR) for asked in limits for name in asked)
 
 
 def job_fault(job: Map, pods: t.Sequence[Map]) -> str:

@@ -18,6 +18,8 @@ SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e0
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _PAGE_SIZE = re.compile(r"^KernelPageSize:\s+(\d+) kB$", re.MULTILINE)
+_IMAGE = re.compile(r"vmlinu[xz]-(\d[\w.+~-]*)")
+_NO_IMAGE = re.compile(r"\.(old|bak|sig|signed|hmac|dpkg-\w+)$|~$")
 
 
 class Tree:
@@ -65,13 +67,29 @@ class Tree:
 
 
 def kernel(tree: Tree) -> dict[str, t.Any]:
-    """C({release, page_size, command_line}); the page size is in bytes."""
+    """C({release, page_size, command_line, next}); the page size is in bytes."""
     page_size = _PAGE_SIZE.search(tree.text("/proc/self/smaps") or "")
     return {
         "release": tree.text("/proc/sys/kernel/osrelease") or os.uname().release,
         "page_size": int(page_size.group(1)) * 1024 if page_size else os.sysconf("SC_PAGE_SIZE"),
         "command_line": _ARGUMENT.findall(tree.text("/proc/cmdline") or ""),
+        "next": next_kernel(tree),
     }
+
+
+def next_kernel(tree: Tree) -> str | None:
+    """The kernel that the next boot takes: the newest below C(/boot), as GRUB sorts them; None where none is there.
+
+    GRUB's menu begins with the newest (C(version_sort) in U(https://git.savannah.gnu.org/cgit/grub.git/tree/util/grub.d/10_linux.in)).
+    """
+    found = [match.group(1) for match in map(_IMAGE.fullmatch, tree.names("/boot")) if match]
+    releases = [release for release in found if not _NO_IMAGE.search(release)]
+    return max(releases, key=_release_order, default=None)
+
+
+def _release_order(release: str) -> list[tuple[str, int]]:
+    """What stands between the numbers is compared as text, and the numbers as numbers."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", release)]
 
 
 def machine(tree: Tree) -> str:

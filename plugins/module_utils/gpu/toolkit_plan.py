@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
@@ -20,14 +19,16 @@ OLD_LISTS = tuple(
     f"/etc/apt/sources.list.d/{name}.list"
     for name in ("libnvidia-container", "nvidia-container-runtime", "nvidia-docker")
 )
+KEY_VARIABLE = "nvidia_container_toolkit_key_checksum"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def toolkit_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
-    """C(action) (V(adopt), V(install), V(keep)), C(install), C(sources), C(files), C(remove), C(hold) and C(needed).
+    """C(action) (V(adopt), V(install), V(keep)), C(install), C(sources), C(key), C(files), C(remove), C(hold) and C(needed).
 
-    C(observed): C(machine), C(targets), C(packages), C(holds), C(files) as for the driver. C(settings): C(version),
-    C(repository), C(adopt).
+    C(observed): C(machine), C(targets), C(packages), C(updates), C(holds), C(files) as for the driver. C(settings): C(version),
+    C(repository), C(key_url), C(key_checksum), C(adopt). C(key): whether the repository's key is to be there; C(unfinished) as for
+    the driver.
     """
     machine = observed["machine"]
     if machine not in _MACHINES:
@@ -56,18 +57,16 @@ def toolkit_plan(observed: Map, settings: Map) -> dict[str, t.Any]:
         wanted[PIN] = host_files.toolkit_pin(version)
         known = repositories.configured(observed["targets"], uri)
         if LIST in files or remove or not known:  # else the host has it under a name of its own
+            repositories.refuse_unverified(KEY_VARIABLE, settings["key_checksum"], settings["key_url"])
             sources[LIST] = f"deb [signed-by={KEY}] {uri} /\n"
-    plan: dict[str, t.Any] = {"action": action, "install": install, "remove": remove}
+    plan: dict[str, t.Any] = {"action": action, "install": install, "remove": remove, "key": bool(sources)}
+    plan["unfinished"] = packages.unfinished(observed["packages"], observed["updates"])
     for kind, texts in (("sources", sources), ("files", wanted)):
-        plan[kind] = {path: text for path, text in texts.items() if _differs(files.get(path), text)}
+        plan[kind] = {path: text for path, text in texts.items() if host_files.differs(files.get(path), text)}
     held = set() if install else set(observed["holds"].split())
     plan["hold"] = [name for name in packages.TOOLKIT if (install or name in there) and name not in held]
-    plan["needed"] = bool(install or plan["files"] or plan["sources"] or remove or plan["hold"])
+    plan["needed"] = bool(install or plan["files"] or plan["sources"] or remove or plan["hold"] or plan["unfinished"])
     return plan
-
-
-def _differs(file: Map | None, text: str) -> bool:
-    return file is None or file["checksum"] != hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _key(version: str) -> tuple[int, ...]:

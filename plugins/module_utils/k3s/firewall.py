@@ -20,7 +20,7 @@ def firewall(
     """What the template of a node's nftables table needs.
 
     C(nodes) are the host variables of all nodes, C(servers) the hosts of the server group, C(clients) the address ranges that may
-    reach the API, C(name) this host, C(config) its configuration. Returns C(rules), each C({ports, protocol, ipv4, ipv6, use}).
+    reach the API, C(name) this host, C(config) the servers' configuration. Returns C(rules), each C({ports, protocol, ipv4, ipv6, use}).
 
     Raises C(RefusedError) for a node without a literal address, since a name would be looked up once and then go stale.
     """
@@ -37,8 +37,9 @@ def firewall(
     if name in servers:
         allowed = _unique([*peers, *(_network(client, "k3s_firewall_clients") for client in clients)])
         rules.append(_rule("tcp", [int(config.get("https-listen-port", 6443))], allowed, "API server"))
-        among = _unique(address for server in servers for address in everyone.get(server, []))
-        rules.append(_rule("tcp", [2379, 2380], among, "etcd"))
+        if not config.get("datastore-endpoint"):
+            among = _unique(address for server in servers for address in everyone.get(server, []))
+            rules.append(_rule("tcp", [2379, 2380], among, "etcd"))
     return {"rules": rules}
 
 

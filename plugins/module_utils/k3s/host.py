@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What forbids that K3s begins on a host: taken ports, overlapping networks, the other role's unit."""
+"""What a host says of K3s, and what forbids that K3s begins there: taken ports, overlapping networks, the other role's unit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import re
 import typing as t
 
+_SERVER = re.compile(r"^server:\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
 _PROCESS = re.compile(r'\(\("([^"]+)",pid=(\d+)')
 
 
@@ -111,3 +112,9 @@ def units(text: str) -> dict[str, dict[str, str]]:
         if "Id" in properties:
             found[properties["Id"]] = properties
     return found
+
+
+def server_of(config: str) -> str | None:
+    """The server that a node has joined, from the text of a C(config.yaml); None for one that began, or was never given any."""
+    found = _SERVER.search(config)
+    return found.group(1) if found else None

@@ -10,6 +10,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.versions import running
 
 GPU = "nvidia.com/gpu"
+_ETCD_ROLE = "node-role.kubernetes.io/etcd"
+_ETCD_VOTER = "EtcdIsVoter"
 
 
 def nodes(listing: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -84,7 +86,7 @@ def removal_faults(listing: t.Mapping[str, t.Any], name: str) -> list[str]:
     """Why the Node C(name) can't be taken out of the cluster; a name that is not there can.
 
     A server is stopped before its etcd member is removed, so the others must be a majority of all. Of two, one leaves while it
-    serves, which takes both.
+    serves, which takes both. With an external datastore no server has a member, and any but the last can go.
     """
     ready = {node["name"]: node["ready"] for node in nodes(listing)}
     members = [server["name"] for server in running(listing) if server["server"]]
@@ -93,6 +95,8 @@ def removal_faults(listing: t.Mapping[str, t.Any], name: str) -> list[str]:
     others = [member for member in members if member != name]
     if not others:
         return [f"{name} is the last server; take the whole cluster away with k3s_state: absent, agents first"]
+    if not any(_has_etcd(item) for item in listing["items"]):
+        return []
     up = [member for member in others if ready[member]]
     if len(up) * 2 <= len(members) and not (len(members) == 2 and up and ready[name]):
         down = ", ".join(member for member in others if not ready[member])
@@ -100,3 +104,9 @@ def removal_faults(listing: t.Mapping[str, t.Any], name: str) -> list[str]:
             f"without {name} the servers that are Ready are no majority ({len(up)} of {len(members)}); mend {down or 'one'} first"
         ]
     return []
+
+
+def _has_etcd(item: t.Mapping[str, t.Any]) -> bool:
+    """Whether the node holds a member of K3s' own etcd."""
+    conditions = item.get("status", {}).get("conditions") or []
+    return _ETCD_ROLE in (item["metadata"].get("labels") or {}) or any(c.get("type") == _ETCD_VOTER for c in conditions)

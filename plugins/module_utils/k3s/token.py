@@ -24,6 +24,14 @@ def secret(token: str) -> str:
     return match.group(1) if match else text
 
 
+def rotated(present: str, noted: str) -> bool:
+    """Whether a cluster whose token is C(present) was given the one that a rotation has C(noted), empty without a rotation.
+
+    From then on no server can start with another one: bootstrap data are encrypted with the token.
+    """
+    return bool(secret(noted)) and secret(present) == secret(noted)
+
+
 def token_faults(token: str, where: str) -> list[str]:
     """Why a cluster can't be given this token; each line begins with C(where), the variable of its file."""
     text = token.strip()

@@ -45,12 +45,17 @@ def running(listing: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 
 
 def version_faults(
-    found: t.Sequence[t.Mapping[str, t.Any]], wanted: str, name: str = "", node_role: str = "server"
+    found: t.Sequence[t.Mapping[str, t.Any]],
+    wanted: str,
+    name: str = "",
+    node_role: str = "server",
+    ahead: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
     """Why the release C(wanted) must not follow what is running.
 
     C(found) is what C(running) gives. Without C(name) the question is about the whole cluster, with it about one
-    node that is to run C(wanted) as C(node_role); that node may be a new one.
+    node that is to run C(wanted) as C(node_role); that node may be a new one. C(ahead) (C({name, version}) each) are the servers
+    that are brought to another release before that node: it is held against what they will run by then.
     """
     target = parse(wanted)
     if target is None:
@@ -60,7 +65,12 @@ def version_faults(
         if not name or node["name"] == name:
             faults += _step_faults(node, wanted, target)
     if name and not faults:
-        servers = [node for node in found if node.get("server") and node["name"] != name]
+        by_then = {node["name"]: node["version"] for node in ahead}
+        servers = [
+            {**node, "version": by_then.get(node["name"], node["version"])}
+            for node in found
+            if node.get("server") and node["name"] != name
+        ]
         faults += _skew_faults(servers, wanted, target, name, node_role)
     return faults
 

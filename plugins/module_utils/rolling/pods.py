@@ -11,6 +11,12 @@ Raw = t.Mapping[str, t.Any]
 _MIRROR = "kubernetes.io/config.mirror"
 _FINISHED = frozenset({"Succeeded", "Failed"})
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+# The emptyDirs in the manifests of K3s' packaged components (U(https://docs.k3s.io/installation/packaged-components)), by a label of
+# the pods and its value. What a user has added to a component is not among them.
+_SCRATCH = {
+    ("k8s-app", "metrics-server"): frozenset({"tmp-dir"}),
+    ("app.kubernetes.io/instance", "traefik-kube-system"): frozenset({"data", "tmp"}),
+}
 
 
 def leaving(pods: t.Iterable[Raw]) -> list[Raw]:
@@ -43,13 +49,21 @@ def has_controller(pod: Raw) -> bool:
 
 
 def has_emptydir(pod: Raw) -> bool:
-    """Whether it has data that end with it."""
-    return any("emptyDir" in volume for volume in pod.get("spec", {}).get("volumes") or [])
+    """Whether it has data that end with it and are more than the scratch of a component that K3s packages."""
+    volumes = pod.get("spec", {}).get("volumes") or []
+    return bool({volume.get("name") for volume in volumes if "emptyDir" in volume} - _scratch(pod))
 
 
 def tolerates_cordon(pod: Raw) -> bool:
     """Whether the scheduler may put such a pod on a cordoned node, and so back on the one that it was evicted from."""
     return any(_tolerates(toleration) for toleration in pod.get("spec", {}).get("tolerations") or [])
+
+
+def _scratch(pod: Raw) -> frozenset[str]:
+    labels = pod["metadata"].get("labels") or {}
+    if pod["metadata"]["namespace"] != "kube-system":
+        return frozenset()
+    return frozenset().union(*(names for label, names in _SCRATCH.items() if label in labels.items()))
 
 
 def _tolerates(toleration: Raw) -> bool:

@@ -8,7 +8,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options, Service, Stack
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import one_line
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options, Port, Service, Stack
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import (
     APPROXIMATED,
     MAPPED,
@@ -16,9 +17,6 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts i
     REPORTED,
     Verdict,
 )
-
-NODE_VARIABLE = "SWARM_NODE_HOSTNAME"
-"""The variable that a field reference fills, for templates that hold the node's name beside other text."""
 
 
 @dataclass
@@ -30,24 +28,28 @@ class Context:
     options: Options
     values: dict[str, t.Any] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    published: list[Port] = field(default_factory=list)
+    labels: t.Mapping[str, str | None] = field(default_factory=dict)
+    middlewares: dict[str, t.Any] = field(default_factory=dict)
 
     def where(self, key: str) -> str:
         return self.service.where(key)
 
     def mapped(self, key: str, note: str = "") -> None:
-        self._say(key, MAPPED, note)
+        self.say(key, MAPPED, note)
 
     def approximated(self, key: str, note: str) -> None:
-        self._say(key, APPROXIMATED, note)
+        self.say(key, APPROXIMATED, note)
 
     def reported(self, key: str, note: str) -> None:
-        self._say(key, REPORTED, note)
+        self.say(key, REPORTED, note)
 
     def refused(self, key: str, note: str) -> None:
-        self._say(key, REFUSED, note)
+        self.say(key, REFUSED, note)
 
-    def _say(self, key: str, verdict: str, note: str) -> None:
-        self.verdicts.append(Verdict(self.service.name, key, verdict, note))
+    def say(self, key: str, verdict: str, note: str) -> None:
+        """One row; what strangers wrote stays on its line."""
+        self.verdicts.append(Verdict(self.service.name, one_line(key), verdict, one_line(note)))
 
 
 Rule = t.Callable[[Context, str, t.Any], None]

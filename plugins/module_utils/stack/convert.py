@@ -8,17 +8,37 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.checks import between_services, mount_paths
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.context import Context, dns_name
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import StackError
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options, Service, Stack
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.routes import routes
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.rules_deploy import walk
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.rules_network import networks
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.rules_top import entries, network_values
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.table import RULES
-from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import Verdict
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import (
+    APPROXIMATED,
+    MAPPED,
+    REPORTED,
+    Verdict,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.workload import finish
 
 _SERVICE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _SWARM_GRACE_SECONDS = 10
-_START_FIRST = "the new pod starts first, so that no request is lost"
-_WRITE_ORDER = "write order: stop-first where two must never run at once"
+_SWARM_DEFAULTS = {
+    "restart_policy": (
+        MAPPED,
+        "any, 5 s apart, without end; a pod is started again likewise, further and further apart",
+    ),
+    "update_config": (
+        APPROXIMATED,
+        "one task at a time, paused when one fails; here a release that fails is rolled back",
+    ),
+    "rollback_config": (REPORTED, "one task at a time, stop-first; a rollback goes the way that an update goes"),
+}
+"""What is not in the file and holds all the same. Source: moby/swarmkit api/defaults/service.go."""
 
 
 @dataclass
@@ -35,20 +55,27 @@ def convert(stack: Stack, options: Options, exclude: t.Container[str] = ()) -> C
     for name in [*options.external, *options.handed_over]:
         if name not in stack.services:
             raise StackError(f"service '{name}' is named as external or handed over, but no stack file has it")
-    services: dict[str, t.Any] = {}
+    contexts: dict[str, Context] = {}
     verdicts: list[Verdict] = []
     for name, service in stack.services.items():
         if name in exclude:
             verdicts.append(Verdict(name, "(service)", "reported", "left out by the operator"))
             continue
-        ctx = _convert_service(service, stack, options)
-        services[name] = ctx.values
-        verdicts.extend(ctx.verdicts)
+        contexts[name] = _convert_service(service, stack, options)
+        verdicts.extend(contexts[name].verdicts)
+    verdicts += between_services(list(contexts.values()))
+    verdicts += entries(stack, options)
+    services = {name: ctx.values for name, ctx in contexts.items()}
     _share_volumes(services)
     used = {item["config"] for values in services.values() for item in values.get("configs", [])}
     configs = {dns_name(c.name): c.content for c in stack.configs.values() if dns_name(c.name) in used}
     secrets = sorted({item["key"] for values in services.values() for item in values.get("secrets", [])})
-    return Conversion({"stack": stack.name, "services": services, "configs": configs}, verdicts, secrets)
+    values: dict[str, t.Any] = {"stack": stack.name, "services": services, "configs": configs}
+    if options.workload_keys:
+        values["networks"] = network_values(stack, services)
+        middlewares = {name: item for ctx in contexts.values() for name, item in ctx.middlewares.items()}
+        values.update({"middlewares": dict(sorted(middlewares.items()))} if middlewares else {})
+    return Conversion(values, verdicts, secrets)
 
 
 def _convert_service(service: Service, stack: Stack, options: Options) -> Context:
@@ -58,8 +85,14 @@ def _convert_service(service: Service, stack: Stack, options: Options) -> Contex
     if not _SERVICE_NAME.fullmatch(service.name):
         ctx.refused("(name)", f"'{service.name}' can't be a Service's name, by which its peers call it; rename it")
     walk(RULES)(ctx, "", service.keys)
+    for key, verdict, note in service.beside:
+        ctx.say(key, verdict, note)
+    if options.workload_keys:
+        routes(ctx, "deploy.labels", ctx.labels)
     _absent(ctx)
-    _finish(ctx)
+    finish(ctx)
+    mount_paths(ctx)
+    _external(ctx, ctx.values)
     return ctx
 
 
@@ -68,61 +101,16 @@ def _absent(ctx: Context) -> None:
     if "stopGraceSeconds" not in ctx.values:
         ctx.values["stopGraceSeconds"] = _SWARM_GRACE_SECONDS
         ctx.mapped("(stop_grace_period)", "Swarm's default of 10 s, not Kubernetes' 30 s")
-    if "healthcheck" not in ctx.service.keys:
+    if ctx.service.keys.get("healthcheck") is None:
         ctx.reported("(healthcheck)", "a HEALTHCHECK of the image, if it has one, is not run; write it in the stack")
     if "ports" not in ctx.values:
         ctx.mapped("(ports)", "none: a headless Service, so that peers resolve its name")
-
-
-def _finish(ctx: Context) -> None:
-    """What follows from several keys together: the kind of workload, and how it is updated."""
-    values = ctx.values
-    mode = values.pop("mode", "replicated")
-    replicas = values.pop("replicas", 1)
-    claims = any("claim" in item for item in values.get("volumes", []))
-    values["kind"] = "DaemonSet" if mode == "global" else "StatefulSet" if claims else "Deployment"
-    if mode == "global" and claims:
-        ctx.refused("volumes", "a volume a node can't be claimed by a global service; mount a path of the node")
-    if mode != "global":
-        values["replicas"] = replicas
-    if claims and replicas > 1:
-        ctx.approximated("(volumes)", "each replica has a volume of its own; on Swarm those on one node share it")
-    _requests(values)
-    _update(ctx, values)
-    values["preStopSeconds"] = ctx.options.pre_stop_seconds if values.get("ports") else 0
-    _external(ctx, values)
-
-
-def _requests(values: dict[str, t.Any]) -> None:
-    """Swarm reserves nothing where only a limit is given; Kubernetes would reserve the limit."""
-    resources = values.get("resources", {})
-    for name in ("cpu", "memory"):
-        if name in resources.get("limits", {}):
-            resources.setdefault("requests", {}).setdefault(name, "0")
-
-
-def _update(ctx: Context, values: dict[str, t.Any]) -> None:
-    update, host_ports = values.pop("update", {}), values.pop("hostPorts", False)
-    parallelism = update.get("parallelism", 1) or "100%"
-    values["minReadySeconds"] = update.get("minReadySeconds", 0)
-    order = update.get("order")
-    if values["kind"] != "Deployment":
-        if order == "start-first":
-            ctx.approximated("(update order)", f"a {values['kind']} stops a pod before it starts its successor")
-        if values["kind"] == "DaemonSet":
-            values["strategy"] = {"maxUnavailable": parallelism}
-        return
-    crowded = values.get("onePerNode") and ctx.options.nodes and values["replicas"] >= len(ctx.options.nodes)
-    if crowded or (order == "stop-first" and not host_ports):
-        values["strategy"] = {"maxSurge": 0, "maxUnavailable": parallelism}
-        if order != "stop-first":
-            ctx.approximated("(update order)", "one a node and a replica on each: the old pod stops first")
-        return
-    values["strategy"] = {"maxSurge": parallelism, "maxUnavailable": 0}
-    if order == "stop-first":
-        ctx.approximated("(update order)", f"its tasks share a port of the host, pods do not: {_START_FIRST}")
-    elif order is None:
-        ctx.approximated("(update order)", f"Swarm's default is stop-first; here {_START_FIRST}; {_WRITE_ORDER}")
+    if not ctx.service.keys.get("networks") and ctx.options.workload_keys:
+        networks(ctx, "(networks)", None)
+    deploy = ctx.service.keys.get("deploy") or {}
+    for key, (verdict, note) in _SWARM_DEFAULTS.items():
+        if not deploy.get(key) and not (key == "restart_policy" and ctx.service.keys.get("restart")):
+            ctx.say(f"(deploy.{key})", verdict, f"Swarm's default: {note}")
 
 
 def _external(ctx: Context, values: dict[str, t.Any]) -> None:
@@ -144,7 +132,7 @@ def _external(ctx: Context, values: dict[str, t.Any]) -> None:
 
 
 def _share_volumes(services: dict[str, t.Any]) -> None:
-    """A volume that two services mount is one claim; one of a single service belongs to each of its replicas."""
+    """A volume that two services mount, or a Job, is one claim; another belongs to each replica of its service."""
     users: dict[str, set[str]] = {}
     for name, values in services.items():
         for item in values.get("volumes", []):
@@ -153,4 +141,4 @@ def _share_volumes(services: dict[str, t.Any]) -> None:
     for values in services.values():
         for item in values.get("volumes", []):
             if "claim" in item:
-                item["claim"]["shared"] = len(users[item["claim"]["volume"]]) > 1
+                item["claim"]["shared"] = len(users[item["claim"]["volume"]]) > 1 or values["kind"] == "Job"

@@ -4,8 +4,18 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 
 
 class StackError(ReplatformError):
     """A stack file cannot be read or converted; one line that names file, service and key."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """C(text) with its line breaks and other control characters as spaces: names in stack files come from strangers."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)

@@ -18,12 +18,25 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.shape impo
     as_words,
 )
 
-_PORT_KEYS = {"target", "published", "protocol", "mode"}
-_MOUNT_KEYS = {"type", "source", "target", "read_only", "consistency", "bind", "volume", "tmpfs"}
-_FILE_KEYS = {"source", "target", "mode", "uid", "gid"}
+PORT_KEYS = ("target", "published", "protocol", "mode", "name", "host_ip", "app_protocol")
+MOUNT_KEYS: dict[str, tuple[str, ...]] = {
+    "type": (),
+    "source": (),
+    "target": (),
+    "read_only": (),
+    "consistency": (),
+    "bind": ("propagation", "create_host_path", "recursive", "selinux"),
+    "volume": ("nocopy", "labels", "subpath"),
+    "tmpfs": ("size", "mode"),
+    "image": ("subpath",),
+    "cluster": (),
+}
+"""Keys of a mount, and those below them."""
+MOUNT_KINDS = ("volume", "bind", "tmpfs", "cluster", "npipe", "image")
+FILE_KEYS = ("source", "target", "mode", "uid", "gid")
 
 
-def known_keys(value: t.Mapping[str, t.Any], known: t.AbstractSet[str], where: str) -> None:
+def known_keys(value: t.Mapping[str, t.Any], known: t.Iterable[str], where: str) -> None:
     """Raise for a key that is not in C(known)."""
     for key in value:
         if key not in known and not key.startswith("x-"):
@@ -40,7 +53,7 @@ def parse_ports(value: t.Any, where: str) -> list[Port]:
 
 
 def _long_port(item: dict[str, t.Any], where: str) -> list[Port]:
-    known_keys(item, _PORT_KEYS, where)
+    known_keys(item, PORT_KEYS, where)
     if "target" not in item:
         raise StackError(f"{where}: 'target' is missing")
     published = item.get("published")
@@ -49,6 +62,7 @@ def _long_port(item: dict[str, t.Any], where: str) -> list[Port]:
         None if published in (None, 0) else _port(published, where),
         as_str(item.get("protocol", "tcp"), where).lower(),
         as_str(item.get("mode", "ingress"), where),
+        tuple(f"{key} {item[key]}" for key in ("host_ip", "name", "app_protocol") if item.get(key)),
     )
     if port.protocol not in ("tcp", "udp", "sctp") or port.mode not in ("ingress", "host"):
         raise StackError(f"{where}: protocol is tcp, udp or sctp, and mode is ingress or host")
@@ -65,7 +79,8 @@ def _short_port(text: str, where: str) -> list[Port]:
     outside = _range(published, where) if published else [None] * len(targets)
     if len(targets) != len(outside) or (protocol or "tcp") not in ("tcp", "udp", "sctp"):
         raise StackError(f"{where}: '{text}' is not a port mapping such as 8080:80 or 8080:80/udp")
-    return [Port(port, out, protocol or "tcp") for port, out in zip(targets, outside)]
+    extra = (f"host_ip {address}",) if address else ()
+    return [Port(port, out, protocol or "tcp", extra=extra) for port, out in zip(targets, outside)]
 
 
 def _range(text: str, where: str) -> list[int]:
@@ -91,11 +106,17 @@ def parse_mounts(value: t.Any, where: str) -> list[Mount]:
 
 
 def _long_mount(item: dict[str, t.Any], where: str) -> Mount:
-    known_keys(item, _MOUNT_KEYS, where)
+    known_keys(item, MOUNT_KEYS, where)
     kind = as_str(item.get("type", ""), where)
     target = as_str(item.get("target", ""), where)
-    if kind not in ("volume", "bind", "tmpfs") or not target.startswith("/"):
-        raise StackError(f"{where}: 'type' is volume, bind or tmpfs, and 'target' is an absolute path")
+    if kind not in MOUNT_KINDS or not target.startswith("/"):
+        raise StackError(f"{where}: 'type' is {', '.join(MOUNT_KINDS)}, and 'target' is an absolute path")
+    extra = [f"consistency={item['consistency']}"] if item.get("consistency") else []
+    for name, below in MOUNT_KEYS.items():
+        if below:
+            part = as_mapping(item.get(name), f"{where}.{name}")
+            known_keys(part, below, f"{where}.{name}")
+            extra += [f"{name}.{key}={value}" for key, value in part.items() if (name, key) != ("tmpfs", "size")]
     size = as_mapping(item.get("tmpfs"), where).get("size")
     return Mount(
         kind,
@@ -103,6 +124,7 @@ def _long_mount(item: dict[str, t.Any], where: str) -> Mount:
         as_str(item.get("source", ""), where),
         as_bool(item.get("read_only", False), where),
         None if size is None else size_bytes(size, where),
+        tuple(extra),
     )
 
 
@@ -117,7 +139,8 @@ def _short_mount(text: str, where: str) -> Mount:
     if not target.startswith("/"):
         raise StackError(f"{where}: '{target}' is not an absolute path")
     kind = "bind" if parts[0][:1] in ("/", ".", "~") else "volume"
-    return Mount(kind, parts[1], parts[0], "ro" in flags)
+    extra = tuple(flag for flag in flags if flag not in ("ro", "rw"))
+    return Mount(kind, parts[1], parts[0], "ro" in flags, extra=extra)
 
 
 def parse_files(value: t.Any, where: str, folder: str) -> list[FileRef]:
@@ -129,7 +152,7 @@ def parse_files(value: t.Any, where: str, folder: str) -> list[FileRef]:
             source = as_str(item, here)
             refs.append(FileRef(source, folder + source))
             continue
-        known_keys(item, _FILE_KEYS, here)
+        known_keys(item, FILE_KEYS, here)
         source = as_str(item.get("source", ""), here)
         target = as_str(item.get("target", source), here)
         mode = as_int(item.get("mode", 0o444), here)
@@ -144,7 +167,10 @@ def parse_healthcheck(value: t.Any, where: str) -> Healthcheck:
     known_keys(item, set(HEALTHCHECK_KEYS), where)
     test = item.get("test")
     words = ["CMD-SHELL", test] if isinstance(test, str) else as_words(test, f"{where}.test")
-    if as_bool(item.get("disable", False), f"{where}.disable") or words[:1] == ["NONE"]:
+    if as_bool(item.get("disable", False), f"{where}.disable"):
+        if words:
+            raise StackError(f"{where}: give 'test' or 'disable', not both")
+    elif words[:1] == ["NONE"]:
         words = []
     elif not words or words[0] not in ("CMD", "CMD-SHELL") or len(words) < 2:
         raise StackError(f"{where}.test: begin it with CMD, CMD-SHELL or NONE")

@@ -3,7 +3,8 @@
 """C(${VAR}) in stack files, as docker stack deploy reads it (docker/cli cli/compose/template/template.go).
 
 Forms: C($VAR), C(${VAR}), C(${VAR:-default}), C(${VAR-default}), C(${VAR:?error}), C(${VAR?error}), and C($$) for a
-dollar sign. Unlike Docker, which writes an empty string, a variable that is missing and has no default is an error.
+dollar sign. The compose specification adds C(${VAR:+other}), C(${VAR+other}), and variables within a default. Unlike
+Docker, which writes an empty string, a variable that is missing and has no default is an error.
 """
 
 from __future__ import annotations
@@ -13,39 +14,79 @@ import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import StackError
 
-_PATTERN = re.compile(
-    r"\$(?:"
-    r"(?P<escaped>\$)|"
-    r"(?P<named>[_a-zA-Z][_a-zA-Z0-9]*)|"
-    r"\{(?P<braced>[_a-zA-Z][_a-zA-Z0-9]*)(?:(?P<op>:?[-?])(?P<rest>[^}]*))?\}|"
-    r"(?P<invalid>)"
-    r")"
-)
+_NAMED = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_BRACED = re.compile(r"\{([_a-zA-Z][_a-zA-Z0-9]*)(?:(:?[-?+])|(?=\}))")
+_MAX_DEPTH = 10
 
 
 def interpolate_text(text: str, environment: t.Mapping[str, str], where: str) -> str:
     """C(text) with its variables filled in; C(where) names file, service and key in errors."""
+    return _fill(text, environment, where, 0)
 
-    def fill(match: t.Match[str]) -> str:
-        if match.group("escaped"):
-            return "$"
-        name = match.group("named") or match.group("braced")
-        if name is None:
-            raise StackError(
-                f"{where}: '{text[match.start() : match.start() + 20]}' is not a variable; write $$ for a $"
-            )
-        operator, rest = match.group("op") or "", match.group("rest") or ""
-        value = environment.get(name)
-        given = bool(value) if operator.startswith(":") else value is not None
-        if given and value is not None:
-            return value
-        if operator.endswith("-"):
-            return rest
-        if operator.endswith("?"):
-            raise StackError(f"{where}: variable {name} is required: {rest or 'no value is given'}")
+
+def _fill(text: str, environment: t.Mapping[str, str], where: str, depth: int) -> str:
+    if depth > _MAX_DEPTH:
+        raise StackError(f"{where}: variables are nested more than {_MAX_DEPTH} deep")
+    parts: list[str] = []
+    position = 0
+    while True:
+        start = text.find("$", position)
+        parts.append(text[position:start] if start >= 0 else text[position:])
+        if start < 0:
+            return "".join(parts)
+        following = text[start + 1 : start + 2]
+        if following == "$":
+            parts.append("$")
+            position = start + 2
+            continue
+        named, braced = _NAMED.match(text, start + 1), _BRACED.match(text, start + 1)
+        if named:
+            parts.append(_value(named.group(), "", "", environment, where))
+            position = named.end()
+            continue
+        end = _closing(text, braced.end()) if braced else -1
+        if braced is None or end < 0:
+            raise StackError(f"{where}: '{text[start : start + 20]}' is not a variable; write $$ for a $")
+        # Only the branch that is taken is read, so that a missing variable in the other one is no error.
+        name, operator, rest = braced.group(1), braced.group(2) or "", text[braced.end() : end]
+        chosen = _choose(name, operator, environment)
+        if chosen == "rest":
+            parts.append(_fill(rest, environment, where, depth + 1))
+        elif chosen == "value":
+            parts.append(_value(name, operator, rest, environment, where))
+        position = end + 1
+
+
+def _closing(text: str, position: int) -> int:
+    """Where the brace that is open at C(position) closes, or -1."""
+    depth = 0
+    while position < len(text):
+        if text.startswith("${", position):
+            depth += 1
+            position += 1
+        elif text[position] == "}":
+            if depth == 0:
+                return position
+            depth -= 1
+        position += 1
+    return -1
+
+
+def _choose(name: str, operator: str, environment: t.Mapping[str, str]) -> str:
+    """C(rest) for what is written after the operator, C(nothing), or C(value)."""
+    given = bool(environment.get(name)) if operator.startswith(":") else name in environment
+    if operator.endswith("+"):
+        return "rest" if given else "nothing"
+    return "rest" if operator.endswith("-") and not given else "value"
+
+
+def _value(name: str, operator: str, rest: str, environment: t.Mapping[str, str], where: str) -> str:
+    value = environment.get(name)
+    if operator.endswith("?") and (value is None or (operator.startswith(":") and not value)):
+        raise StackError(f"{where}: variable {name} is required: {rest or 'no value is given'}")
+    if value is None:
         raise StackError(f"{where}: variable {name} has no value and no default; give it in 'environment'")
-
-    return _PATTERN.sub(fill, text)
+    return value
 
 
 def interpolate(node: t.Any, environment: t.Mapping[str, str], where: str) -> t.Any:

@@ -10,23 +10,31 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a service listens on (C(target)) and the one it is published on, if any."""
+    """A port that a service listens on (C(target)) and the one it is published on, if any.
+
+    C(extra) are what else was written and Swarm does not heed, such as an address of the host.
+    """
 
     target: int
     published: int | None = None
     protocol: str = "tcp"
     mode: str = "ingress"
+    extra: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Mount:
-    """C(kind) is C(volume), C(bind) or C(tmpfs); C(source) is a volume's name or a path."""
+    """C(kind) is C(volume), C(bind), C(tmpfs), C(cluster), C(npipe) or C(image); C(source) is a volume's name or a path.
+
+    C(extra) are its other options as written, each a C(key=value).
+    """
 
     kind: str
     target: str
     source: str = ""
     read_only: bool = False
     size: int | None = None
+    extra: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,22 +62,34 @@ class Healthcheck:
 
 @dataclass(frozen=True)
 class FileSource:
-    """A top-level secret, config or volume: external or not, its real name, and where its content is."""
+    """A top-level secret, config, volume or network: external or not, its real name, and where its content is.
+
+    C(keys) is the entry as written, and C(file) the file that a message about it names.
+    """
 
     name: str
     external: bool = False
     content: str | None = None
     driver: str = ""
     driver_opts: t.Mapping[str, t.Any] = field(default_factory=dict)
+    internal: bool = False
+    keys: t.Mapping[str, t.Any] = field(default_factory=dict)
+    file: str = ""
 
 
 @dataclass
 class Service:
-    """One service: its keys as merged and interpolated, and the file that a message about it names."""
+    """One service: its keys as merged and interpolated, and the file that a message about it names.
+
+    C(concurrent) is what the API can say of a job and a stack file can't: how many of its tasks run at once. C(beside)
+    are verdicts (key, verdict, note) of what else only the API says.
+    """
 
     name: str
     file: str
     keys: dict[str, t.Any]
+    concurrent: int | None = None
+    beside: tuple[tuple[str, str, str], ...] = ()
 
     def where(self, key: str = "") -> str:
         return f"{self.file}: service '{self.name}'" + (f": {key}" if key else "")
@@ -82,9 +102,15 @@ class Stack:
     name: str
     services: dict[str, Service] = field(default_factory=dict)
     volumes: dict[str, FileSource] = field(default_factory=dict)
-    networks: dict[str, t.Any] = field(default_factory=dict)
+    networks: dict[str, FileSource] = field(default_factory=dict)
     secrets: dict[str, FileSource] = field(default_factory=dict)
     configs: dict[str, FileSource] = field(default_factory=dict)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
+    """Top-level keys that can't be converted: file, key, and the mend."""
+
+    def full_name(self, source: FileSource, key: str) -> str:
+        """The name that the Swarm knows it by: C(docker stack deploy) puts the stack's name before its own things."""
+        return source.name if source.external or source.name != key else f"{self.name}_{key}"
 
 
 @dataclass(frozen=True)
@@ -102,3 +128,10 @@ class Options:
     bind_root: str = ""
     pre_stop_seconds: int = 5
     http_probes: bool = False
+    workload_keys: bool = False
+    host_ports: bool = True
+    pin_volumes: bool = True
+    homes: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    """From a service to the host names of the nodes that hold its data."""
+    known_secrets: frozenset[str] | None = None
+    """Full names of the secrets that the Swarm has; None where nobody asked it."""

@@ -8,6 +8,7 @@ moby/swarmkit manager/constraint/constraint.go.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 
@@ -21,8 +22,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.shape impo
 )
 
 _CONSTRAINT = re.compile(r"\s*([a-z][a-z0-9_.\-]*)\s*(==|!=)\s*(.+?)\s*", re.IGNORECASE)
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
-_HOSTNAME = "kubernetes.io/hostname"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+HOSTNAME = "kubernetes.io/hostname"
+_LABEL = re.compile(r"([a-zA-Z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
@@ -51,29 +53,45 @@ def _expression(ctx: Context, name: str, wanted: str, equal: bool) -> tuple[dict
     nodes = ctx.options.nodes
     lowered = name.lower()
     if lowered == "node.hostname":
-        return {"key": _HOSTNAME, "operator": operator, "values": [wanted.lower()]}, ""
+        return {"key": HOSTNAME, "operator": operator, "values": [wanted.lower()]}, ""
     if lowered == "node.role":
         hosts = sorted(str(n["hostname"]).lower() for n in nodes if str(n.get("role")).lower() == wanted.lower())
         if hosts:
-            return {"key": _HOSTNAME, "operator": operator, "values": hosts}, ""
+            return {"key": HOSTNAME, "operator": operator, "values": hosts}, ""
         exists = (wanted.lower() == "manager") == equal
         expression = {"key": _CONTROL_PLANE, "operator": "Exists" if exists else "DoesNotExist"}
         return expression, "managers are taken to be the K3s servers, since the Swarm's nodes are not given"
     if lowered in ("node.id", "node.ip"):
-        field = "id" if lowered == "node.id" else "address"
-        hosts = [str(n["hostname"]).lower() for n in nodes if str(n.get(field)) == wanted]
-        return ({"key": _HOSTNAME, "operator": operator, "values": hosts}, "") if hosts else None
+        matches = _same_id if lowered == "node.id" else _in_network
+        hosts = sorted(str(n["hostname"]).lower() for n in nodes if matches(n, wanted))
+        return ({"key": HOSTNAME, "operator": operator, "values": hosts}, "") if hosts else None
     if lowered == "node.platform.os":
         return {"key": "kubernetes.io/os", "operator": operator, "values": [wanted.lower()]}, ""
     if lowered == "node.platform.arch":
-        arch = _ARCHITECTURES.get(wanted.lower(), wanted.lower())
+        arch = ARCHITECTURES.get(wanted.lower(), wanted.lower())
         return {"key": "kubernetes.io/arch", "operator": operator, "values": [arch]}, ""
     for prefix in ("node.labels.", "engine.labels."):
         if lowered.startswith(prefix):
             label = name[len(prefix) :]
+            if not _LABEL.fullmatch(label):
+                return None
+            spellings = {str(n.get("labels", {}).get(label, "")) for n in nodes if prefix == "node.labels."}
+            values = sorted({wanted} | {text for text in spellings if text.lower() == wanted.lower()})
             note = f"give the label {label}={wanted} to the same K3s nodes; case counts there"
-            return {"key": label, "operator": operator, "values": [wanted]}, note
+            return {"key": label, "operator": operator, "values": values}, note
     return None
+
+
+def _same_id(node: t.Mapping[str, t.Any], wanted: str) -> bool:
+    return str(node.get("id")) == wanted
+
+
+def _in_network(node: t.Mapping[str, t.Any], wanted: str) -> bool:
+    """Swarm takes an address or a network here."""
+    try:
+        return ipaddress.ip_address(str(node.get("address"))) in ipaddress.ip_network(wanted, strict=False)
+    except ValueError:
+        return False
 
 
 def preferences(ctx: Context, key: str, value: t.Any) -> None:
@@ -82,12 +100,12 @@ def preferences(ctx: Context, key: str, value: t.Any) -> None:
         spread = str(as_mapping(item, where).get("spread", ""))
         label = re.sub(r"^(node|engine)\.labels\.", "", spread)
         if spread in ("node.id", "node.hostname"):
-            label = _HOSTNAME
+            label = HOSTNAME
         elif not spread or label == spread:
             ctx.reported(f"{key}[{spread}]", "Swarm spreads over labels alone; it ignores this, and so does the chart")
             continue
         ctx.values.setdefault("topologyKeys", []).append(label)
-        hint = "" if label == _HOSTNAME else "; give the label to the K3s nodes"
+        hint = "" if label == HOSTNAME else "; give the label to the K3s nodes"
         ctx.approximated(f"{key}[{spread}]", f"topologySpreadConstraints on {label}, as a wish{hint}")
 
 

@@ -23,7 +23,7 @@ def seconds(value: t.Any, where: str) -> float:
     text = value if isinstance(value, str) else ""
     if not text or _DURATION_PART.sub("", text):
         raise StackError(f"{where}: {value!r} is not a duration such as 30s or 1m30s")
-    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+    return round(sum(float(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text)), 9)
 
 
 def whole_seconds(value: float, least: int = 1) -> int:

@@ -15,13 +15,34 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.forms impo
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Mount
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.quantities import kubernetes_size
-from ansible_collections.sophia.replatform.plugins.module_utils.stack.shape import as_strings
+
+_OF_THE_NODE = ("/dev/", "/etc/", "/lib/modules/", "/proc/", "/run/", "/sys/", "/var/log/", "/var/run/")
+"""Paths that every node has, and that hold no data of a service."""
 
 
 def volumes(ctx: Context, key: str, value: t.Any) -> None:
     for i, mount in enumerate(parse_mounts(value, ctx.where(key))):
         here = f"{key}[{mount.target}]"
-        {"volume": _volume, "bind": _bind, "tmpfs": _tmpfs}[mount.kind](ctx, here, mount, i)
+        _KINDS[mount.kind](ctx, here, mount, i)
+        for text in mount.extra:
+            _option(ctx, f"{here}.{text.partition('=')[0]}", text)
+
+
+def _option(ctx: Context, key: str, text: str) -> None:
+    """What else a mount asks for."""
+    name, _sep, value = text.partition("=")
+    if name.startswith("consistency") or name in ("cached", "delegated", "consistent", "default"):
+        ctx.mapped(key, "it means nothing on Linux")
+    elif name in ("bind.create_host_path", "volume.labels", "tmpfs.mode"):
+        ctx.reported(key, "a pod's volume has no such option")
+    elif name in ("nocopy", "volume.nocopy"):
+        ctx.mapped(key, "Kubernetes never copies the image's files into a volume")
+    elif name in ("z", "Z", "bind.selinux"):
+        ctx.reported(key, "label the path on the nodes: chcon -t container_file_t")
+    elif name == "bind.recursive" or value in ("rprivate", "private") or name in ("rprivate", "private"):
+        ctx.mapped(key, "a pod's mounts are private too")
+    else:
+        ctx.refused(key, f"'{text}' is not carried, and what the container sees would differ; take it out")
 
 
 def _add(ctx: Context, name: str, mount: Mount, **kind: t.Any) -> None:
@@ -43,13 +64,19 @@ def _volume(ctx: Context, key: str, mount: Mount, index: int) -> None:
     size = ctx.options.volume_sizes.get(mount.source, ctx.options.volume_size)
     claim = {"volume": dns_name(mount.source), "size": size, "storageClass": ctx.options.storage_class}
     _add(ctx, dns_name(mount.source), mount, claim=claim)
+    ctx.values["data"] = ctx.values.get("data", False) or not mount.read_only
     device = volume.driver_opts.get("device")
-    note = f"a claim of {size}, empty until its data is moved"
-    ctx.approximated(key, f"{note}; the data lies in {device} on the node" if device else note)
+    notes = [f"a claim of {size}, empty until its data is moved"]
+    notes += [f"the data lies in {device} on the node"] if device else []
+    notes += ["a volume for each task there, a claim for each pod here"] if "{{" in volume.name else []
+    ctx.approximated(key, "; ".join(notes))
 
 
 def _bind(ctx: Context, key: str, mount: Mount, index: int) -> None:
     path = mount.source
+    if "{{" in path:
+        ctx.refused(key, f"'{path}' is a template; name the path as it is on the node")
+        return
     if not path.startswith("/"):
         if path.startswith("~") or not ctx.options.bind_root:
             ctx.refused(key, f"'{path}' is relative; name the folder it is in on the nodes in 'bind_root'")
@@ -58,8 +85,10 @@ def _bind(ctx: Context, key: str, mount: Mount, index: int) -> None:
     _add(ctx, f"bind-{index}", mount, hostPath=path)
     if path.endswith(".sock"):
         ctx.approximated(key, "the socket is there as long as its daemon runs on the node; K3s does not use Docker")
-    else:
-        ctx.approximated(key, f"{path} of the node that the pod lands on; pin the service where the data is")
+        return
+    if not mount.read_only and not posixpath.join(path, "").startswith(_OF_THE_NODE):
+        ctx.values["data"] = True
+    ctx.approximated(key, f"{path} of the node that the pod lands on; pin the service where the data is")
 
 
 def _tmpfs(ctx: Context, key: str, mount: Mount, index: int) -> None:
@@ -70,14 +99,23 @@ def _tmpfs(ctx: Context, key: str, mount: Mount, index: int) -> None:
     ctx.mapped(key)
 
 
-def tmpfs(ctx: Context, key: str, value: t.Any) -> None:
-    for i, text in enumerate(as_strings(value, ctx.where(key))):
-        path, _sep, options = text.partition(":")
-        _add(ctx, f"memory-{i}", Mount("tmpfs", path), emptyDir={"medium": "Memory"})
-        if options:
-            ctx.approximated(key, f"the options '{options}' are left out")
-        else:
-            ctx.mapped(key)
+def _elsewhere(ctx: Context, key: str, mount: Mount, index: int) -> None:
+    why = {
+        "cluster": "a cluster volume: make a claim with its CSI driver",
+        "image": "an image as a volume: copy its files by a container that starts first",
+        "npipe": "a named pipe of Windows",
+    }
+    ctx.refused(key, f"{why[mount.kind]}, and take the mount out")
+
+
+_KINDS = {
+    "volume": _volume,
+    "bind": _bind,
+    "tmpfs": _tmpfs,
+    "cluster": _elsewhere,
+    "image": _elsewhere,
+    "npipe": _elsewhere,
+}
 
 
 def secrets(ctx: Context, key: str, value: t.Any) -> None:
@@ -86,7 +124,11 @@ def secrets(ctx: Context, key: str, value: t.Any) -> None:
         here = f"{key}[{ref.source}]"
         if ref.source not in ctx.stack.secrets:
             raise StackError(f"{ctx.where(key)}: secret '{ref.source}' is not under 'secrets'")
-        name = ctx.stack.secrets[ref.source].name
+        source = ctx.stack.secrets[ref.source]
+        name, known = source.name, ctx.options.known_secrets
+        if source.external and known is not None and name not in known:
+            ctx.refused(here, f"the Swarm has no secret '{name}': make it, or take the mount out")
+            continue
         entry = {"secret": dns_name(name), "key": name, "mountPath": ref.target, "mode": ref.mode}
         ctx.values.setdefault("secrets", []).append(entry)
         _owner(ctx, here, ref.uid, ref.gid)
@@ -99,7 +141,9 @@ def configs(ctx: Context, key: str, value: t.Any) -> None:
             raise StackError(f"{ctx.where(key)}: config '{ref.source}' is not under 'configs'")
         source = ctx.stack.configs[ref.source]
         if source.content is None:
-            ctx.refused(here, f"external: give the content of '{source.name}' as a file in the stack file")
+            ctx.refused(
+                here, f"external: give the content of '{source.name}' as a file in the stack file, or 'live_objects'"
+            )
             continue
         entry = {"config": dns_name(source.name), "mountPath": ref.target, "mode": ref.mode}
         ctx.values.setdefault("configs", []).append(entry)

@@ -8,9 +8,10 @@ import math
 import re
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.stack import templates
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.context import (
-    NODE_VARIABLE,
     Context,
+    dns_name,
     literal,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import StackError
@@ -29,7 +30,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.shape impo
 )
 
 _LOOK_SECONDS = 5.0
-_TEMPLATE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _ANNOTATION = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -50,50 +51,36 @@ def command(ctx: Context, key: str, value: t.Any) -> None:
 
 def environment(ctx: Context, key: str, value: t.Any) -> None:
     """Every variable; a template of Swarm's becomes a field reference."""
-    node_used = False
-    env = []
+    beside: list[templates.Field] = []
+    env: list[dict[str, t.Any]] = []
     for name, raw in as_pairs(value, ctx.where(key)).items():
-        try:
-            text, uses_node, note = _expand(ctx, raw or "")
-        except StackError as exc:
-            ctx.refused(f"{key}.{name}", str(exc))
+        here = f"{key}.{name}"
+        if not _VARIABLE.fullmatch(name):
+            ctx.refused(here, "Kubernetes takes letters, digits, '_', '-' and '.' in a variable's name alone")
             continue
-        if text == f"$({NODE_VARIABLE})":
-            env.append({"name": name, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
+        try:
+            text, fields, note = templates.expand(ctx, raw or "")
+        except StackError as exc:
+            ctx.refused(here, str(exc))
+            continue
+        if len(fields) == 1 and text == f"$({fields[0].variable})":
+            env.append(templates.reference(fields[0], name))
         else:
-            node_used = node_used or uses_node
+            beside += [item for item in fields if item not in beside]
             env.append({"name": name, "value": text})
         if note:
-            ctx.approximated(f"{key}.{name}", note)
-    if node_used:
-        env.insert(0, {"name": NODE_VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
-    ctx.values["env"] = env
+            ctx.approximated(here, note)
+    ctx.values["env"] = [templates.reference(item, item.variable) for item in beside] + env
     ctx.mapped(key)
 
 
-def _expand(ctx: Context, text: str) -> tuple[str, bool, str]:
-    """The value for Kubernetes, whether it uses the node's name, and what differs."""
-    parts: list[str] = []
-    position, uses_node = 0, False
-    for match in _TEMPLATE.finditer(text):
-        parts.append(literal(text[position : match.start()]))
-        field = match.group(1)
-        if field == ".Node.Hostname":
-            parts.append(f"$({NODE_VARIABLE})")
-            uses_node = True
-        elif field == ".Service.Name":
-            parts.append(literal(f"{ctx.stack.name}_{ctx.service.name}"))
-        else:
-            raise StackError(f"the template {{{{{field}}}}} has no counterpart; write the value, or drop the variable")
-        position = match.end()
-    parts.append(literal(text[position:]))
-    note = "the node's name is the Kubernetes one, in lower case" if uses_node else ""
-    return "".join(parts), uses_node, note
-
-
 def env_file(ctx: Context, key: str, value: t.Any) -> None:
-    as_strings(value, ctx.where(key))
     ctx.mapped(key, "read into environment, which wins")
+
+
+def label_file(ctx: Context, key: str, value: t.Any) -> None:
+    as_strings(value, ctx.where(key))
+    ctx.mapped(key, "read into labels, which win")
 
 
 def working_dir(ctx: Context, key: str, value: t.Any) -> None:
@@ -119,12 +106,19 @@ def user(ctx: Context, key: str, value: t.Any) -> None:
 
 
 def hostname(ctx: Context, key: str, value: t.Any) -> None:
-    text = as_str(value, ctx.where(key))
-    if "{{" in text:
+    try:
+        text, fields, _note = templates.expand(ctx, as_str(value, ctx.where(key)))
+    except StackError:
+        text, fields = "", list(templates.FIELDS.values())
+    if fields:
         ctx.reported(key, "a template; the pod's name is its host name, and environment templates are carried")
         return
-    ctx.values["hostname"] = text
-    ctx.mapped(key)
+    label = dns_name(text.partition(".")[0])
+    ctx.values["hostname"] = label
+    if label == text:
+        ctx.mapped(key)
+    else:
+        ctx.approximated(key, f"{label}: a pod's host name is one label in lower case")
 
 
 def flag(name: str) -> t.Callable[[Context, str, t.Any], None]:
@@ -169,7 +163,8 @@ def stop_signal(ctx: Context, key: str, value: t.Any) -> None:
 def labels(ctx: Context, key: str, value: t.Any) -> None:
     """Labels become annotations: their values are often no valid label values."""
     bad, routes = [], False
-    for name, text in as_pairs(value, ctx.where(key)).items():
+    pairs = as_pairs(value, ctx.where(key))
+    for name, text in pairs.items():
         if name.startswith("traefik."):
             routes = True
         elif _ANNOTATION.fullmatch(name):
@@ -178,8 +173,12 @@ def labels(ctx: Context, key: str, value: t.Any) -> None:
             bad.append(name)
     if bad:
         ctx.reported(key, f"not a Kubernetes annotation name: {', '.join(sorted(bad))}")
-    elif routes:
+    elif routes and key == "labels":
+        ctx.reported(key, "Traefik reads the labels of a service under 'deploy'; these traefik.* labels make no route")
+    elif routes and not ctx.options.workload_keys:
         ctx.reported(key, "traefik.* labels are routes: give them to the edge; the other labels became annotations")
+    elif pairs and all(name.startswith("traefik.") for name in pairs):
+        ctx.mapped(key, "routes, each with a verdict of its own")
     else:
         ctx.approximated(key, "annotations of the pods, not labels")
 

@@ -8,6 +8,7 @@ import typing as t
 
 Row = t.Mapping[str, t.Any]
 _NODE = ("hostname", "role", "id", "address")
+_NODE_TOO = ("labels", "holds")
 
 
 def handed_over(given: t.Iterable[str], current: Row) -> frozenset[str]:
@@ -34,4 +35,38 @@ def external(given: t.Mapping[str, Row], live: t.Sequence[Row], current: Row) ->
 def nodes(live: t.Sequence[Row], current: Row) -> list[dict[str, t.Any]]:
     """The Swarm's nodes by host name; one that the release has seen counts as it was, also after it has left."""
     known = {str(node["hostname"]): node for node in [*live, *current.get("swarmNodes", [])]}
-    return [{key: known[name].get(key, "") for key in _NODE} for name in sorted(known)]
+    return [
+        {
+            **{key: known[name].get(key, "") for key in _NODE},
+            **{key: known[name][key] for key in _NODE_TOO if known[name].get(key)},
+        }
+        for name in sorted(known)
+    ]
+
+
+def homes(live: t.Sequence[Row], known: t.Sequence[Row]) -> dict[str, list[str]]:
+    """The nodes that hold each service's data: as the release has seen it, else those that its tasks run on.
+
+    C(known) are the nodes, whose C(holds) names services. Once a Swarm is drained, no task tells any more.
+    """
+    seen: dict[str, set[str]] = {}
+    for node in known:
+        for name in node.get("holds", []):
+            seen.setdefault(name, set()).add(str(node["hostname"]))
+    for item in live:
+        if str(item["name"]) not in seen:
+            found = {str(task["node"]) for task in item.get("tasks") or [] if task.get("node")}
+            seen.update({str(item["name"]): found} if found else {})
+    return {name: sorted(hosts) for name, hosts in sorted(seen.items())}
+
+
+def remember(
+    known: t.Sequence[Row], where: t.Mapping[str, t.Sequence[str]], names: t.Collection[str]
+) -> list[dict[str, t.Any]]:
+    """C(known) with C(holds), the services of C(names) whose data is on the node."""
+    result = []
+    for node in known:
+        holds = sorted(name for name, hosts in where.items() if name in names and node["hostname"] in hosts)
+        plain = {key: value for key, value in node.items() if key != "holds"}
+        result.append({**plain, "holds": holds} if holds else plain)
+    return result

@@ -23,8 +23,8 @@ def installed(host):
     return driver.installed(tree(host), host.release, no_modinfo)
 
 
-def state(host, coherent=False):
-    return driver.state(tree(host), host.release, no_modinfo, coherent)
+def state(host, coherent=False, following=None):
+    return driver.state(tree(host), host.release, following, no_modinfo, coherent)
 
 
 # What is loaded
@@ -253,3 +253,13 @@ def test_there_is_no_memory_mode_without_a_driver(host):
     made = host("gh200")
     made.remove("proc/driver")
     assert state(made, coherent=True)["coherent_memory_mode"] is None
+
+
+def test_a_kernel_that_waits_for_the_reboot_has_a_module_of_its_own_or_none(host):
+    made = host("a100-pcie-40gb")
+    made.install("580.65.06", OPEN)
+    assert state(made)["next"] == state(made, following=made.release)["next"] == "580.65.06"
+    assert state(made, following="5.15.0-130-generic")["next"] is None
+    made.install("580.95.05", OPEN, release="5.15.0-130-generic")
+    told = state(made, following="5.15.0-130-generic")
+    assert (told["installed"], told["next"], told["reboot_needed"]) == ("580.65.06", "580.95.05", False)

@@ -16,6 +16,7 @@ from ansible_collections.sophia.replatform.plugins.modules import gpu_info
 NO_DRIVER = {
     "loaded": None,
     "installed": None,
+    "next": None,
     "flavour": None,
     "reboot_needed": False,
     "coherent_memory_mode": None,
@@ -28,8 +29,14 @@ PLAIN = {
     "mig_capable": False,
     "kernel_arguments": [],
 }
-DRIVER = {**NO_DRIVER, "loaded": "580.65.06", "installed": "580.65.06", "flavour": "open"}
-OLD_DRIVER = {**NO_DRIVER, "loaded": "535.183.01", "installed": "535.183.01", "flavour": "proprietary"}
+DRIVER = {**NO_DRIVER, "loaded": "580.65.06", "installed": "580.65.06", "next": "580.65.06", "flavour": "open"}
+OLD_DRIVER = {
+    **NO_DRIVER,
+    "loaded": "535.183.01",
+    "installed": "535.183.01",
+    "next": "535.183.01",
+    "flavour": "proprietary",
+}
 
 
 def state(root):
@@ -95,7 +102,7 @@ def state(root):
         (
             "a10",
             [("0000:31:00.0", "2236", "A10"), ("0000:b1:00.0", "2236", "A10")],
-            {**OLD_DRIVER, "installed": "580.65.06", "reboot_needed": True},
+            {**OLD_DRIVER, "installed": "580.65.06", "next": "580.65.06", "reboot_needed": True},
             False,
             {**PLAIN, "architecture": "Ampere", "minimum_branch": 515, "gpu_count": 2},
         ),

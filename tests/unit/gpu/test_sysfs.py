@@ -55,6 +55,7 @@ def test_what_a_tree_does_not_tell_is_the_running_kernel_s(host):
         "release": os.uname().release,
         "page_size": os.sysconf("SC_PAGE_SIZE"),
         "command_line": [],
+        "next": None,
     }
     assert sysfs.machine(tree(made)) == os.uname().machine
 
@@ -104,3 +105,21 @@ def test_this_very_machine_can_be_looked_at():
     assert (told["release"], told["page_size"]) == (os.uname().release, os.sysconf("SC_PAGE_SIZE"))
     assert sysfs.machine(tree) == os.uname().machine
     assert sysfs.secure_boot(tree) in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    "names, newest",
+    [
+        ([], None),
+        (["initrd.img-6.8.0-1-generic", "config-6.8.0-1-generic", "vmlinuz", "vmlinuz-rescue"], None),
+        (["vmlinuz-5.15.0-99-generic", "vmlinuz-5.15.0-122-generic"], "5.15.0-122-generic"),
+        (["vmlinuz-6.8.0-45-generic", "vmlinuz-6.8.0-1028-nvidia-64k"], "6.8.0-1028-nvidia-64k"),
+        (["vmlinuz-6.1.0-9-amd64", "vmlinuz-6.1.0-21-amd64.dpkg-new", "vmlinuz-6.1.0-21-amd64.old"], "6.1.0-9-amd64"),
+        (["vmlinux-6.1.0-9-amd64"], "6.1.0-9-amd64"),
+    ],
+)
+def test_the_next_boot_takes_the_newest_kernel(host, names, newest):
+    made = host("a10")
+    for name in names:
+        made.write(f"boot/{name}", "image")
+    assert sysfs.next_kernel(tree(made)) == newest

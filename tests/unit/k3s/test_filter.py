@@ -28,6 +28,17 @@ def test_a_refusal_becomes_a_filter_error_of_one_line():
         FilterModule().filters()["k3s_checksum"]("", "k3s")
 
 
+def test_a_file_that_is_no_yaml_is_named_by_its_line_and_not_shown():
+    text = "users:\n- name: a\n  client-key-data: c2VjcmV0: c2VjcmV0\n"
+    with pytest.raises(AnsibleFilterError) as raised:
+        FilterModule().filters()["k3s_yaml"](text, "k3s_kubeconfig_dest")
+    assert str(raised.value) == (
+        "k3s_kubeconfig_dest: the file is no YAML (line 3); mend it, or set another k3s_kubeconfig_dest"
+    )
+    assert raised.value.__cause__.__cause__ is None
+    assert FilterModule().filters()["k3s_yaml"]("a: [1]\n", "x") == {"a": [1]}
+
+
 def test_the_fleets_faults_are_those_of_servers_and_of_addresses():
     servers = [
         {"inventory_hostname": "a", "k3s_server_config": {"flannel-external-ip": True}},

@@ -70,3 +70,28 @@ def test_a_name_is_refused():
         rules(nodes=[host("a", "192.0.2.1"), host("b", "b.example.org")])
     with pytest.raises(RefusedError, match="k3s_firewall_clients: 'office' is not an address"):
         rules(clients=["office"])
+
+
+def test_the_ports_of_etcd_are_left_alone_where_the_datastore_is_elsewhere():
+    found = rules(**{"datastore-endpoint": "postgres://"})
+    assert ("tcp", (2379, 2380)) not in found and ("tcp", (6443,)) in found
+
+
+PUBLIC = (
+    host("a", "10.0.0.1", **{"node-external-ip": "203.0.113.1"}),
+    host("b", "10.0.0.2", **{"node-external-ip": "203.0.113.2,2001:db8::2"}),
+    host("c", "10.0.0.3", **{"node-external-ip": ["203.0.113.3"]}),
+)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+@pytest.mark.parametrize("external", [True, False])
+def test_wireguard_is_open_between_external_addresses_and_vxlan_to_nobody(name, external):
+    config = {"flannel-backend": "wireguard-native", "flannel-external-ip": external}
+    found = rules(name=name, nodes=PUBLIC, clients=["198.51.100.0/24"], **config)
+    tunnel = found["udp", (51820, 51821)]
+    assert {"203.0.113.1", "203.0.113.2", "203.0.113.3"} <= set(tunnel["ipv4"])
+    assert tunnel["ipv6"] == ["2001:db8::2"]
+    assert "198.51.100.0/24" not in tunnel["ipv4"]
+    assert [ports for protocol, ports in found if protocol == "udp"] == [(51820, 51821)]
+    assert all(8472 not in rule["ports"] for rule in found.values())

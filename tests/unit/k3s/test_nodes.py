@@ -80,10 +80,11 @@ def test_a_name_that_another_machine_has_is_refused():
     assert stale_node({"items": [item("a")]}, "a", known=True) is False
 
 
-def servers(*states):
+def servers(*states, etcd=True):
     found = [item(name, ready=state) for name, state in zip("abc", states)]
+    roles = ["control-plane", "etcd"] if etcd else ["control-plane"]
     for one in found:
-        one["metadata"]["labels"] = {"node-role.kubernetes.io/control-plane": "true"}
+        one["metadata"]["labels"] = {f"node-role.kubernetes.io/{role}": "true" for role in roles}
     return {"items": [*found, item("w")]}
 
 
@@ -103,6 +104,18 @@ def test_a_server_that_the_others_need_stays():
     assert len(removal_faults(servers("Unknown", "True"), "a")) == 1
 
 
-def test_the_last_server_stays():
-    (line,) = removal_faults(servers("True"), "a")
+def test_a_vote_tells_of_etcd_too():
+    listing = servers("True", "True", "Unknown", etcd=False)
+    listing["items"][1]["status"]["conditions"].append({"type": "EtcdIsVoter", "status": "True"})
+    assert len(removal_faults(listing, "a")) == 1
+
+
+def test_without_etcd_there_is_no_majority_to_keep():
+    assert removal_faults(servers("True", "True", "Unknown", etcd=False), "a") == []
+    assert removal_faults(servers("Unknown", "True", etcd=False), "a") == []
+
+
+@pytest.mark.parametrize("etcd", [True, False])
+def test_the_last_server_stays(etcd):
+    (line,) = removal_faults(servers("True", etcd=etcd), "a")
     assert "a is the last server" in line

@@ -57,7 +57,10 @@ def test_the_firewall_drops_only_ports_that_it_opens_to_somebody():
     host = {"inventory_hostname": "a", "ansible_host": "192.0.2.1"}
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
     text = environment.from_string((ROLE / "templates/firewall.nft.j2").read_text()).render(
-        ansible_managed="", __k3s_firewall_table="t", __k3s_table=firewall([host], ["a"], [], "a", {})
+        ansible_managed="",
+        __k3s_firewall_mark="m",
+        __k3s_firewall_table="t",
+        __k3s_table=firewall([host], ["a"], [], "a", {}),
     )
     opened = set(re.findall(r"saddr \{[^}]*\} (\w+ dport \{[^}]*\}) accept", text))
     dropped = set(re.findall(r"^ *(\w+ dport \{[^}]*\}) drop", text, re.MULTILINE))

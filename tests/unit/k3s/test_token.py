@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils.k3s.token import secret, token_faults
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.token import rotated, secret, token_faults
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,3 +47,16 @@ def test_no_message_repeats_the_token(text):
     assert not any(
         text in line.replace("openssl rand -hex 32", "") for line in token_faults(text, "x") if len(text) > 9
     )
+
+
+@pytest.mark.parametrize(
+    "present, noted, given_",
+    [
+        (f"K10{CA}::server:{GOOD}\n", GOOD, True),
+        (f"K10{CA}::server:{GOOD}\n", GOOD[::-1], False),
+        (f"K10{CA}::server:{GOOD}\n", "", False),
+        ("", "", False),
+    ],
+)
+def test_a_cluster_was_given_the_noted_token_once_it_is_its_own(present, noted, given_):
+    assert rotated(present, noted) is given_

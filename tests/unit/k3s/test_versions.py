@@ -78,6 +78,19 @@ def test_one_node_is_asked_about_alone():
     assert len(version_faults(fleet, "v1.35.1+k3s1")) == 1
 
 
+def test_a_node_is_held_against_what_its_servers_will_run_by_then():
+    ahead = [{"name": "a", "version": "v1.36.0+k3s1"}, {"name": "new", "version": "v1.36.0+k3s1"}]
+    assert version_faults(FLEET, "v1.36.0+k3s1", "b", "agent", ahead) == []
+    (line,) = version_faults(FLEET, "v1.36.0+k3s1", "b", "agent", [])
+    assert line == "b can't run v1.36.0+k3s1: its server a runs v1.35.6+k3s1; servers first"
+
+
+def test_one_server_that_is_left_out_still_counts():
+    fleet = [*FLEET, node("c", "v1.35.6+k3s1")]
+    (line,) = version_faults(fleet, "v1.36.0+k3s1", "b", "agent", [{"name": "a", "version": "v1.36.0+k3s1"}])
+    assert "its server c runs v1.35.6+k3s1" in line
+
+
 @given(st.tuples(st.integers(20, 40), st.integers(0, 9)), st.tuples(st.integers(20, 40), st.integers(0, 9)))
 def test_a_step_is_allowed_exactly_when_it_goes_up_by_one_minor_at_most(present, wanted):
     text = "v1.{}.{}+k3s1"

@@ -130,7 +130,7 @@ class Host:
         )
 
     def count(self, *words):
-        return sum(call[: len(words)] == list(words) for call, _ in self.calls)
+        return sum(call[: len(words)] == list(words) for call, _given in self.calls)
 
 
 @pytest.fixture(name="host")
@@ -194,7 +194,7 @@ def test_the_key_is_in_no_argument_and_no_line_of_the_log(host, tunnel, nodes, m
     host.says["syncconf"] = (1, "", f"Key is not the correct length or format: `{tunnel.private}'")
     tunnel.follow(nodes)
     assert said == ["wg syncconf flannel-wg /dev/stdin: Key is not the correct length or format: `********'"]
-    assert not any(tunnel.private in " ".join(words) for words, _ in host.calls)
+    assert not any(tunnel.private in " ".join(words) for words, _given in host.calls)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ SETTINGS: dict[str, t.Any] = {
     "hold_kernels": True,
     "persistence": True,
     "cuda_repository": "https://developer.download.nvidia.com/compute/cuda/repos",
+    "cuda_key_checksum": "ab" * 32,
 }
 
 UBUNTU_TARGETS = """\
@@ -73,12 +74,13 @@ def gpu(
     told = {
         "loaded": driver,
         "installed": driver,
+        "next": more.pop("module_next", more.get("installed", driver)),
         "flavour": "open" if driver else None,
         "reboot_needed": False,
         "coherent_memory_mode": None,
         "nouveau_loaded": False,
     }
-    kernel = {"release": KERNEL, "page_size": 4096, "command_line": ["root=/dev/sda1", "ro"]}
+    kernel = {"release": KERNEL, "page_size": 4096, "command_line": ["root=/dev/sda1", "ro"], "next": KERNEL}
     found = {
         "profile": None if profile is None else dict(profile),
         "driver": told,
@@ -88,7 +90,7 @@ def gpu(
         "gpus": [],
     }
     for name, value in more.items():
-        if name in told:
+        if name in told and name != "next":
             told[name] = value
         elif name in kernel:
             kernel[name] = value
@@ -116,6 +118,7 @@ def ubuntu(**more: t.Any) -> dict[str, t.Any]:
         "targets": UBUNTU_TARGETS,
         "keys": "",
         "packages": "bash ii  5.1-6ubuntu1\n",
+        "updates": 0,
         "holds": "",
         "files": [file("/boot/grub/grub.cfg", "menu", 50.0), file(f"/boot/initrd.img-{KERNEL}", "disk", 50.0)],
         "compiler": "Linux version 5.15.0-105-generic (gcc (Ubuntu 11.4.0-1ubuntu1~22.04) 11.4.0, GNU ld 2.38) #115",
@@ -150,7 +153,7 @@ def settle(host: dict[str, t.Any], plan: t.Mapping[str, t.Any], settings: t.Mapp
     after["holds"] += "".join(f"{name}\n" for name in plan["hold"])
     driver = after["gpu"]["driver"]
     if plan["action"] == "install" and plan["modules"] != "none":
-        driver["installed"] = f"{branch}.95.05"
+        driver["installed"] = driver["next"] = f"{branch}.95.05"
     driver.update(loaded=driver["installed"], flavour="open", reboot_needed=False, nouveau_loaded=False)
     mode = after["gpu"]["profile"]["coherent_memory_mode"]
     driver["coherent_memory_mode"] = mode

@@ -25,7 +25,7 @@ def test_a_bare_host_gets_the_open_modules_with_everything_around_them():
     assert found["action"] == "install" and found["modules"] == "dkms"
     assert "nvidia-headless-580-server-open" in found["install"]
     assert set(found["files"]) == {host_files.PIN, host_files.BLACKLIST, host_files.NOUVEAU}
-    assert found["initramfs"] and not found["grub"]
+    assert found["initramfs"] == [hosts.KERNEL] and not found["grub"]
     assert found["needed"] and found["because"]
 
 
@@ -248,3 +248,58 @@ def test_an_unsigned_module_is_never_built_under_secure_boot(world):
         return
     if host["gpu"]["secure_boot"] and found["action"] == "install":
         assert found["modules"] != "dkms" and "dkms" not in found["install"]
+
+
+def test_a_newer_kernel_that_waits_gets_its_module_before_the_reboot():
+    host = hosts.ubuntu()
+    settled = hosts.settle(host, plan(host), hosts.SETTINGS)
+    settled = hosts.settle(settled, plan(settled), hosts.SETTINGS)
+    settled["gpu"]["kernel"]["next"] = "6.8.0-45-generic"
+    settled["gpu"]["driver"]["next"] = None
+    found = plan(settled)
+    assert found["action"] == "install" and "linux-headers-6.8.0-45-generic" in found["install"]
+    assert not any("6.8.0-45" in name for name in plan(settled, modules="none")["install"])
+    done = hosts.settle(settled, found, hosts.SETTINGS)
+    assert not plan(done)["needed"]
+    done["gpu"]["driver"]["next"] = "570.1"  # the packages are there, and the build was cut off
+    assert plan(done)["action"] == "install"
+
+
+def test_the_ram_disk_of_a_kernel_that_waits_is_made_again_too():
+    host = hosts.ubuntu(gpu=hosts.gpu(next="6.8.0-45-generic"))
+    host["files"].append(hosts.file("/boot/initrd.img-6.8.0-45-generic", "disk", 50.0))
+    assert plan(host)["initramfs"] == [hosts.KERNEL, "6.8.0-45-generic"]
+
+
+def test_an_adopted_driver_is_not_rebooted_into_a_kernel_without_it():
+    gpu = hosts.gpu(hosts.GH200, driver="580.1", coherent_memory_mode="numa", next="6.8.0-2", module_next=None)
+    host = hosts.ubuntu(gpu=gpu, packages=hosts.listing(["nvidia-utils-580"], "580.1"))
+    said = refusal(host)
+    assert "the next boot takes the kernel 6.8.0-2, which has no nvidia module" in said and "dkms autoinstall" in said
+    gpu["driver"]["next"] = "580.1"
+    assert plan(host)["reboot"]
+
+
+def test_a_key_that_nothing_vouches_for_is_refused_where_it_would_be_fetched():
+    assert refusal(hosts.ubuntu(), source="cuda", cuda_key_checksum="").startswith(
+        "nvidia_driver_cuda_key_checksum: ''"
+    )
+    assert plan(hosts.ubuntu(), cuda_key_checksum="")["key"] is None
+    there = "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2204/x86_64/|/||/etc/apt/sources.list.d/c.list:1\n"
+    known = hosts.ubuntu(targets=hosts.UBUNTU_TARGETS + there)
+    assert plan(known, source="cuda", cuda_key_checksum="")["key"] is None
+
+
+def test_a_run_that_was_cut_off_in_dpkg_is_not_taken_for_a_foreign_driver():
+    host = hosts.ubuntu(gpu=hosts.gpu(installed="580.1"), packages="nvidia-utils-580-server iF  580.1\n")
+    found = plan(host)
+    assert found["unfinished"] == "dpkg was interrupted with nvidia-utils-580-server"
+    assert found["because"][0].startswith(found["unfinished"])
+
+
+def test_dpkgs_own_records_alone_make_the_act_needed():
+    host = hosts.ubuntu()
+    for _turn in range(2):
+        host = hosts.settle(host, plan(host), hosts.SETTINGS)
+    assert not plan(host)["needed"]
+    assert plan({**host, "updates": 1})["needed"]

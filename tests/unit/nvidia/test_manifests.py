@@ -11,6 +11,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.sophia.replatform.plugins.filter.gpu import expected_resources
+from ansible_collections.sophia.replatform.plugins.module_utils.gpu.resources import workload_resource
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles/nvidia_device_plugin"
 IMAGE = "registry.example.com/device-plugin@sha256:" + "0" * 64
@@ -35,11 +36,11 @@ def render(template, **more):
         for key, value in yaml.safe_load((ROLE / name).read_text()).items():
             variables[key] = trust_as_template(value) if isinstance(value, str) else value
     variables.update(nvidia_device_plugin_image=IMAGE, nvidia_device_plugin_verify_image=IMAGE, **more)
-    # The one filter of the collection that the templates reach; a Templar alone does not find collections.
+    # The filters of the collection that the templates reach; a Templar alone does not find collections.
     names = (f"nvidia_device_plugin_{name}" for name in ("configs", "default_config", "node_config"))
-    variables["__nvidia_device_plugin_expected"] = expected_resources(
-        {"gpu_count": 1}, *(variables[name] for name in names)
-    )
+    expected = expected_resources({"gpu_count": 1}, *(variables[name] for name in names))
+    node = {"status": {"allocatable": {"nvidia.com/mig-1g.5gb": "7", "nvidia.com/gpu": "0"}}}
+    variables["__nvidia_device_plugin_resource"] = workload_resource(node, expected)
     text = (ROLE / "templates" / template).read_text()
     rendered = Templar(DataLoader(), variables=variables).template(trust_as_template(text))
     return [item for item in yaml.safe_load_all(str(rendered)) if item]
@@ -136,6 +137,14 @@ def test_the_workload_asks_for_what_the_node_offers():
         "verify_job.yml.j2", nvidia_device_plugin_configs={"s": shared}, nvidia_device_plugin_default_config="s"
     )
     assert job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu.shared": 1}
+
+
+def test_the_workload_asks_for_a_slice_where_there_is_no_whole_gpu():
+    mixed = {"version": "v1", "flags": {"migStrategy": "mixed"}}
+    (job,) = render(
+        "verify_job.yml.j2", nvidia_device_plugin_configs={"m": mixed}, nvidia_device_plugin_default_config="m"
+    )
+    assert job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/mig-1g.5gb": 1}
 
 
 def test_a_jobs_name_is_valid_and_a_nodes_own():

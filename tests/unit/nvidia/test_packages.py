@@ -10,15 +10,17 @@ from ansible_collections.sophia.replatform.plugins.module_utils.gpu.packages imp
     installed,
     is_driver,
     module_form,
+    partly,
     source_of,
+    unfinished,
     version_faults,
 )
 
 KERNEL = "5.15.0-105-generic"
 
 
-def names(source, branch, modules="dkms", distribution="Ubuntu", fabric=False, compiler=""):
-    return driver_packages(source, distribution, branch, modules, KERNEL, compiler, fabric)
+def names(source, branch, modules="dkms", distribution="Ubuntu", fabric=False, compiler="", kernels=(KERNEL,)):
+    return driver_packages(source, distribution, branch, modules, kernels, compiler, fabric)
 
 
 def test_ubuntus_names_carry_the_branch_and_server():
@@ -233,3 +235,30 @@ def test_a_version_of_the_toolkit_that_can_not_be_had_is_named_with_what_there_i
     (fault,) = version_faults(POLICY, ["dkms=9-1", "x=9-1"])
     assert fault.endswith("the archives do not have dkms, x in 9-1; they have 2.8.7-2ubuntu2.2")
     assert version_faults("", ["x=9-1"])[0].endswith("they have none at all")
+
+
+def test_every_kernel_that_may_boot_gets_what_its_module_needs():
+    kernels = (KERNEL, "6.8.0-45-generic")
+    assert {f"linux-headers-{kernel}" for kernel in kernels} <= set(names("ubuntu", 580, kernels=kernels)["install"])
+    prebuilt = names("ubuntu", 580, "prebuilt", kernels=kernels)["install"]
+    assert {f"linux-modules-nvidia-580-server-open-{kernel}" for kernel in kernels} <= set(prebuilt)
+
+
+@pytest.mark.parametrize("state", ["iU ", "iF ", "iH ", "iHR", "iW ", "it ", "hF ", "iiR"])
+def test_a_run_of_dpkg_that_was_cut_off_is_seen(state):
+    assert unfinished(f"bash ii  5.1\nnvidia-smi {state} 535.1\n", 0) == "dpkg was interrupted with nvidia-smi"
+
+
+def test_unmerged_records_alone_are_an_interruption_as_for_apt():
+    assert unfinished("bash ii  5.1\n", 2) == "dpkg was interrupted"
+
+
+@pytest.mark.parametrize("state", ["ii ", "hi ", "rc ", "un "])
+def test_a_whole_dpkg_is_not_interrupted(state):
+    assert unfinished(f"nvidia-smi {state} 535.1\nlibc6:amd64 ii  2.36\nempty\n", 0) == ""
+
+
+def test_what_is_half_there_is_there_but_not_installed():
+    listing = "a ii  1\nb iF  1\nc iHR \nd rc  1\ne un \nlibc6:amd64 hi  2\n"
+    assert partly(listing) == ["a", "b", "c", "libc6"]
+    assert set(installed(listing)) == {"a", "libc6"}

@@ -5,11 +5,16 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.filter.gpu import FilterModule
 from ansible_collections.sophia.replatform.plugins.module_utils.gpu.resources import (
     expected_resources,
+    gpu_users,
     job_fault,
     node_faults,
+    offered,
     pinned,
     plugin_faults,
+    workload_resource,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 DIGEST = "@sha256:" + "a1" * 32
 IMAGES = {"nvidia_device_plugin_image": f"nvcr.io/nvidia/k8s-device-plugin{DIGEST}"}
@@ -58,7 +63,69 @@ def test_a_node_that_offers_too_few_or_too_many_is_named():
         "a offers 4 nvidia.com/gpu, and its host has 1"
     ]
     assert node_faults({}, {"nvidia.com/gpu": 1}) == ["the node offers 0 nvidia.com/gpu, and its host has 1"]
-    assert node_faults(node(), None) == []
+
+
+def allocatable(**counts):
+    names = {
+        "gpu": "nvidia.com/gpu",
+        "shared": "nvidia.com/gpu.shared",
+        "small": "nvidia.com/mig-1g.5gb",
+        "big": "nvidia.com/mig-3g.20gb",
+    }
+    return {
+        "metadata": {"name": "a"},
+        "status": {"allocatable": {"cpu": "8", **{names[key]: str(n) for key, n in counts.items()}}},
+    }
+
+
+def test_a_node_whose_slices_can_not_be_foretold_must_offer_something():
+    assert node_faults(allocatable(small=7), None) == node_faults(allocatable(gpu=7), None) == []
+    for bare in (allocatable(), allocatable(gpu=0, small=0), {}):
+        (fault,) = node_faults(bare, None)
+        assert "offers no GPU and no slice of one" in fault
+
+
+@pytest.mark.parametrize(
+    "counts, expected, resource",
+    [
+        ({"gpu": 1}, {"nvidia.com/gpu": 1}, "nvidia.com/gpu"),
+        ({"shared": 4}, {"nvidia.com/gpu.shared": 4}, "nvidia.com/gpu.shared"),
+        ({"gpu": 0, "small": 7}, None, "nvidia.com/mig-1g.5gb"),
+        ({"gpu": 1, "big": 2}, None, "nvidia.com/mig-3g.20gb"),
+        ({"gpu": 0, "small": 0, "big": 1}, None, "nvidia.com/mig-3g.20gb"),
+        ({"gpu": 7}, None, "nvidia.com/gpu"),
+        ({"gpu": 0}, None, ""),
+        ({}, None, ""),
+    ],
+)
+def test_the_workload_asks_for_one_of_what_the_node_really_offers(counts, expected, resource):
+    assert workload_resource(allocatable(**counts), expected) == resource
+
+
+@given(st.dictionaries(st.sampled_from(["gpu", "shared", "small", "big"]), st.integers(0, 8)))
+def test_a_workload_never_asks_for_what_is_not_there(counts):
+    there = allocatable(**counts)
+    resource = workload_resource(there, None)
+    assert resource in offered(there) if offered(there) else resource == ""
+    assert bool(node_faults(there, None)) is not bool(resource)
+
+
+def pod(name, phase="Running", where="containers", **limits):
+    spec = {"containers": [{"name": "c"}], where: [{"name": "c", "resources": {"limits": limits}}]}
+    return {"metadata": {"namespace": "shop", "name": name}, "spec": spec, "status": {"phase": phase}}
+
+
+def test_who_uses_a_gpu_of_a_node():
+    gpu, slice_ = {"nvidia.com/gpu": "1"}, {"nvidia.com/mig-1g.5gb": "1"}
+    pods = [
+        pod("whole", **gpu),
+        pod("slice", **slice_),
+        pod("starts", phase="Pending", where="initContainers", **gpu),
+        pod("done", phase="Succeeded", **gpu),
+        pod("none", cpu="1"),
+        {"metadata": {"namespace": "shop", "name": "bare"}, "spec": {"containers": [{"name": "c", "resources": None}]}},
+    ]
+    assert gpu_users(pods) == ["shop/slice", "shop/starts", "shop/whole"]
 
 
 PENDING = {

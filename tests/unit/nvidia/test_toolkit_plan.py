@@ -14,12 +14,22 @@ from ansible_collections.sophia.replatform.plugins.module_utils.gpu.toolkit_plan
 SETTINGS = {
     "version": "1.20.0-1",
     "repository": "https://nvidia.github.io/libnvidia-container/stable/deb",
+    "key_url": "https://nvidia.github.io/libnvidia-container/gpgkey",
+    "key_checksum": "ab" * 32,
     "adopt": True,
 }
 
 
 def host(**more):
-    return {"machine": "x86_64", "targets": hosts.UBUNTU_TARGETS, "packages": "", "holds": "", "files": [], **more}
+    return {
+        "machine": "x86_64",
+        "targets": hosts.UBUNTU_TARGETS,
+        "packages": "",
+        "updates": 0,
+        "holds": "",
+        "files": [],
+        **more,
+    }
 
 
 def plan(observed, **settings):
@@ -86,3 +96,22 @@ def test_an_older_version_than_what_is_there_is_refused(there, wanted):
 def test_an_architecture_without_packages_is_refused():
     with pytest.raises(RefusedError, match="not for riscv64"):
         plan(host(machine="riscv64"))
+
+
+@pytest.mark.parametrize("checksum", ["", "abc", "AB" * 32, "sha256:" + "ab" * 32])
+def test_a_key_that_nothing_vouches_for_is_refused(checksum):
+    with pytest.raises(RefusedError, match="^nvidia_container_toolkit_key_checksum: '.*' is no SHA-256.*gpgkey alone"):
+        plan(host(), key_checksum=checksum)
+
+
+def test_no_key_is_asked_for_where_none_is_fetched():
+    there = "https://nvidia.github.io/libnvidia-container/stable/deb/amd64/|/||/etc/apt/sources.list.d/cloud.list:1\n"
+    assert not plan(host(targets=there), key_checksum="")["key"]
+    adopted = plan(host(packages=hosts.listing(TOOLKIT, "1.17.8-1")), key_checksum="")
+    assert adopted["action"] == "adopt" and not adopted["key"]
+    assert plan(host())["key"]
+
+
+def test_a_run_that_was_cut_off_in_dpkg_is_made_good():
+    found = plan(host(packages=f"{TOOLKIT[0]} iU  1.20.0-1\n"))
+    assert found["unfinished"] == f"dpkg was interrupted with {TOOLKIT[0]}" and found["needed"]

@@ -83,6 +83,36 @@ def test_pods_that_would_be_lost_are_named_and_nothing_is_cordoned():
     assert names(raw.world(pods=pods), wanted(force=True, delete_emptydir_data=True))[0] == "cordon"
 
 
+def packaged(labels, *volumes, namespace="kube-system"):
+    pod = raw.pod("packaged", namespace=namespace, labels=labels)
+    pod["spec"]["volumes"] += [{"name": name, "emptyDir": {}} for name in volumes]
+    return pod
+
+
+METRICS = {"k8s-app": "metrics-server", "pod-template-hash": "1"}
+TRAEFIK = {"app.kubernetes.io/name": "traefik", "app.kubernetes.io/instance": "traefik-kube-system"}
+
+
+@pytest.mark.parametrize("pod", [packaged(METRICS, "tmp-dir"), packaged(TRAEFIK, "data", "tmp")])
+def test_the_scratch_of_what_k3s_packages_holds_no_node_up(pod):
+    assert names(raw.world(pods=[pod]), wanted()) == ["cordon", "evict", "wait_for_pods"]
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        packaged(METRICS, "tmp-dir", namespace="monitoring"),
+        packaged(METRICS, "tmp-dir", "added"),
+        packaged(METRICS, "tmp"),
+        packaged({**TRAEFIK, "app.kubernetes.io/instance": "mine"}, "data"),
+        packaged({}, "tmp-dir"),
+    ],
+    ids=["another namespace", "a volume more", "another volume", "another traefik", "another pod"],
+)
+def test_what_a_user_has_put_there_is_guarded(pod):
+    assert "packaged would lose the data of an emptyDir" in refusal(raw.world(pods=[pod]), wanted())
+
+
 def test_two_budgets_over_one_pod_are_refused_before_anything():
     budgets = [raw.budget("one", {"app": "web"}, 1), raw.budget("two", {"tier": "front"}, 1)]
     labels = {"app": "web", "tier": "front"}

@@ -181,6 +181,35 @@ def test_check_mode_changes_nothing(tmp_path):
     assert fleet.steps() == []
 
 
+LOOK = """
+- hosts: k3s_server:k3s_agent
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - ansible.builtin.include_role: {name: sophia.replatform.rolling, tasks_from: half_way}
+    - ansible.builtin.include_role: {name: sophia.replatform.rolling, tasks_from: drainable}
+"""
+
+
+def test_what_a_drain_would_refuse_is_refused_before_any_node_is_touched(tmp_path):
+    fleet = Fleet(tmp_path)
+    (tmp_path / "plays.yml").write_text(LOOK + PLAYS)
+    state = json.loads(fleet.path.read_text())
+    (web,) = state["pods"]
+    web["spec"]["volumes"].append({"name": "data", "emptyDir": {}})
+    fleet.path.write_text(json.dumps(state))
+    code, output = fleet.run()
+    assert code != 0
+    assert "a1 is not drained: shop/web would lose the data of an emptyDir" in output
+    assert fleet.versions() == [OLD, OLD] and fleet.steps() == []
+    assert not any(drain.is_cordoned(fleet.node(name)) for name in ("s1", "a1"))
+    assert not (tmp_path / "state").exists()
+
+    code, output = fleet.run("-e", "rolling_delete_emptydir_data=true")
+    assert code == 0, output
+    assert fleet.versions() == [NEW, NEW]
+
+
 def test_every_default_is_described_and_the_same():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
@@ -188,8 +217,9 @@ def test_every_default_is_described_and_the_same():
     described |= {name: option.get("default") for name, option in specs["half_way"]["options"].items()}
     assert defaults == {name: described[name] for name in defaults}
     assert set(described) - set(defaults) == {"rolling_needed", "rolling_reason"}
-    for name, option in specs["half_way"]["options"].items():
-        assert option == specs["main"]["options"].get(name, option)
+    for entry in ("half_way", "drainable"):
+        for name, option in specs[entry]["options"].items():
+            assert option == specs["main"]["options"].get(name, option)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +229,7 @@ def test_every_default_is_described_and_the_same():
             "k3s.yml",
             [
                 "rolling_half_way",
-                "k3s_server:!k3s_current:!k3s_due:!rolling_half_way",
+                "k3s_server:!k3s_current:!k3s_due:!k3s_forming:!rolling_half_way",
                 "k3s_server:&k3s_due:!rolling_half_way",
                 "k3s_agent:&k3s_due:!rolling_half_way",
                 "k3s_late",
@@ -213,3 +243,14 @@ def test_servers_are_changed_one_at_a_time_and_a_fault_ends_the_run(name, changi
     assert [play["hosts"] for play in plays] == changing
     assert all(play["serial"] == 1 for play in plays if not play["hosts"].startswith("k3s_agent"))
     assert all(play["any_errors_fatal"] for play in plays)
+
+
+def test_what_can_be_refused_comes_first_and_then_the_firewall_before_any_node_joins():
+    plays = yaml.safe_load((ROOT / "playbooks/k3s.yml").read_text())
+    asked = [
+        task["ansible.builtin.include_role"] for task in plays[0]["tasks"] if "ansible.builtin.include_role" in task
+    ]
+    assert [role["tasks_from"] for role in asked] == ["half_way", "due", "drainable"]
+    (opened,) = plays[1]["tasks"]
+    assert opened["ansible.builtin.include_role"]["tasks_from"] == "firewall"
+    assert all(play["hosts"].startswith("k3s_server:k3s_agent") and play["any_errors_fatal"] for play in plays[:2])

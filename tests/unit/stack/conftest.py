@@ -1,10 +1,17 @@
+"""Converts one service for a test, and lets the tests of this folder import the tables beside them."""
+
 from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.convert import convert
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.load import load_stack
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class Converted:

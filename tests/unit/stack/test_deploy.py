@@ -23,11 +23,6 @@ def test_global_is_a_daemonset_without_replicas(converted):
     assert app.values["strategy"] == {"maxUnavailable": 1}
 
 
-@pytest.mark.parametrize("mode", ["replicated-job", "global-job"])
-def test_jobs_are_refused(converted, mode):
-    assert converted({"deploy": {"mode": mode}}).verdicts["deploy.mode"] == "refused"
-
-
 def test_an_unknown_mode(converted):
     with pytest.raises(StackError, match="deploy.mode: 'twice' is not a mode"):
         converted({"deploy": {"mode": "twice"}})
@@ -121,3 +116,62 @@ def test_a_key_in_the_wrong_place_is_refused_by_name(converted):
     assert app.verdicts["deploy.resources.generic_resources"] == "refused"
     assert app.verdicts["deploy.replica"] == "refused"
     assert "under deploy.resources.reservations" in app.notes["deploy.resources.generic_resources"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "verdict"),
+    [
+        ([{"capabilities": ["gpu"], "count": 2}], "approximated"),
+        ([{"capabilities": [["gpu"]]}], None),
+        ([{"capabilities": ["gpu"], "device_ids": ["0", "3"]}], "approximated"),
+        ([{"capabilities": ["gpu"], "count": "all"}], "refused"),
+        ([{"capabilities": ["tpu"]}], "refused"),
+        ([{"driver": "amd"}], "refused"),
+        ([{"cound": 2}], "refused"),
+    ],
+)
+def test_devices_of_the_compose_specification(converted, devices, verdict):
+    if verdict is None:
+        with pytest.raises(StackError, match="a string is wanted"):
+            converted({"gpus": devices})
+        return
+    for keys, key in (
+        ({"gpus": devices}, "gpus[0]"),
+        ({"deploy": {"resources": {"reservations": {"devices": devices}}}}, "deploy.resources.reservations.devices[0]"),
+    ):
+        app = converted(keys)
+        assert app.verdicts[key] == verdict
+        if verdict == "approximated":
+            assert app.values["resources"]["limits"] == {"nvidia.com/gpu": 2}
+            assert app.values["runtimeClassName"] == "nvidia"
+
+
+def test_all_gpus_are_not_a_number(converted):
+    assert converted({"gpus": "all"}).verdicts["gpus"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("deploy", "says"),
+    [
+        ({"restart_policy": {"condition": "never"}}, "is not none, on-failure or any"),
+        ({"update_config": {"failure_action": "panic"}}, "is not continue, pause or rollback"),
+        ({"update_config": {"parallelism": -1}}, "-1 tasks at once"),
+        ({"update_config": {"order": "first"}}, "is not stop-first or start-first"),
+    ],
+)
+def test_values_that_docker_would_not_take(converted, deploy, says):
+    with pytest.raises(StackError, match=says):
+        converted({"deploy": deploy})
+
+
+@pytest.mark.parametrize(("scale", "deploy", "count"), [(3, {}, 3), (0, {}, 0), (3, {"replicas": 2}, 2)])
+def test_scale(converted, scale, deploy, count):
+    assert converted({"scale": scale, "deploy": deploy}).values["replicas"] == count
+
+
+def test_swarms_defaults_are_said(converted):
+    app = converted({})
+    for key in ("restart_policy", "update_config", "rollback_config"):
+        assert "Swarm's default" in app.notes[f"(deploy.{key})"]
+    told = converted({"deploy": {"restart_policy": {"condition": "any"}, "update_config": {"parallelism": 1}}}).verdicts
+    assert {"(deploy.restart_policy)", "(deploy.update_config)"}.isdisjoint(told)

@@ -69,16 +69,12 @@ def test_memory(converted):
     app = converted(
         {
             "volumes": [{"type": "tmpfs", "target": "/t", "tmpfs": {"size": "64M"}}, "/anon"],
-            "tmpfs": ["/run", "/s:size=1m"],
         }
     )
     assert [item["emptyDir"] for item in app.values["volumes"]] == [
         {"medium": "Memory", "sizeLimit": "64Mi"},
         {},
-        {"medium": "Memory"},
-        {"medium": "Memory"},
     ]
-    assert [row.verdict for row in app.rows if row.key == "tmpfs"] == ["mapped", "approximated"]
 
 
 def test_secrets_are_files_of_their_own(converted):
@@ -114,7 +110,8 @@ def test_what_is_mounted_must_be_declared(converted, kind):
     [
         "a:b:c:d",
         "data:relative",
-        {"type": "npipe", "target": "/x"},
+        {"type": "pipe", "target": "/x"},
+        {"type": "volume", "target": "/x", "volume": {"no_copy": True}},
         {"type": "bind", "target": "x"},
         {"typ": "bind"},
         7,
@@ -123,3 +120,21 @@ def test_what_is_mounted_must_be_declared(converted, kind):
 def test_what_is_no_mount(converted, volume):
     with pytest.raises(StackError, match=r"^stack.yml: service 'app': volumes"):
         converted({"volumes": [volume]})
+
+
+@pytest.mark.parametrize(
+    ("flag", "verdict"),
+    [
+        ("nocopy", "mapped"),
+        ("cached", "mapped"),
+        ("rprivate", "mapped"),
+        ("z", "reported"),
+        ("rshared", "refused"),
+        ("odd", "refused"),
+    ],
+)
+def test_what_else_a_short_mount_asks_for_is_told(converted, flag, verdict):
+    app = converted({"volumes": [f"/a:/d:ro,{flag}", "/b:/e:rw"]})
+    assert app.verdicts[f"volumes[/d].{flag}"] == verdict
+    assert [item["readOnly"] for item in app.values["volumes"]] == [True, False]
+    assert {key for key in app.verdicts if key.startswith("volumes[/e].")} == set()

@@ -79,6 +79,7 @@ def test_values_that_may_be_shown_hold_no_secret():
         "URL": "postgres://u:s2@db/x",
         "API_KEY": "s3",
         "PASSWORD_FILE": "/run/secrets/p",
+        "DB_PASSWORD": "/run/secrets/p",
         "PORT": "80",
         "HOME_URL": "http://db:80/x@y",
     }
@@ -86,3 +87,9 @@ def test_values_that_may_be_shown_hold_no_secret():
     shown = {item["name"]: item["value"] for item in public(values)["services"]["a"]["env"]}
     assert [name for name, value in shown.items() if value == "(hidden)"] == ["POSTGRES_PASSWORD", "URL", "API_KEY"]
     assert values["services"]["a"]["env"][0]["value"] == "s1"
+
+
+def test_headers_that_may_be_shown_hold_no_secret():
+    headers = {"customRequestHeaders": {"Authorization": "Basic abc", "X-From": "edge"}, "stsSeconds": 1}
+    shown = public({"services": {}, "middlewares": {"m": {"headers": headers}}})["middlewares"]["m"]["headers"]
+    assert shown == {"customRequestHeaders": {"Authorization": "(hidden)", "X-From": "edge"}, "stsSeconds": 1}

@@ -65,7 +65,9 @@ def test_no_ports_is_said(converted):
 
 
 def test_aliases_are_services(converted):
-    app = converted({"networks": {"a": {"aliases": ["db", "app"]}, "b": None, "c": {"aliases": ["db", "Not_One"]}}})
+    top = {"networks": {"a": None, "b": None, "c": None}}
+    keys = {"networks": {"a": {"aliases": ["db", "app"]}, "b": None, "c": {"aliases": ["db", "Not_One"]}}}
+    app = converted(keys, top=top)
     assert app.values["aliases"] == ["db"]
     assert app.verdicts["networks"] == "reported"
     assert app.verdicts["networks.c.aliases"] == "refused"
@@ -84,3 +86,6 @@ def test_resolvers_hosts_and_sysctls(converted):
     assert app.values["hostAliases"] == [{"ip": "192.0.2.7", "hostnames": ["a"]}, {"ip": "::1", "hostnames": ["b"]}]
     assert app.values["sysctls"] == [{"name": "net.core.somaxconn", "value": "1024"}]
     assert app.verdicts["extra_hosts"] == "mapped"
+    app = converted({"extra_hosts": {"a": "[2001:db8::1]", "docker": "host-gateway"}})
+    assert app.values["hostAliases"] == [{"ip": "2001:db8::1", "hostnames": ["a"]}]
+    assert app.verdicts["extra_hosts.docker"] == "refused"

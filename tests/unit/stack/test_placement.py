@@ -24,6 +24,8 @@ def place(converted, *constraints, nodes=NODES):
         ("node.role!=manager", (HOSTNAME, "NotIn", ["one"])),
         ("node.id == n2", (HOSTNAME, "In", ["two"])),
         ("node.ip==192.0.2.1", (HOSTNAME, "In", ["one"])),
+        ("node.ip==192.0.2.0/30", (HOSTNAME, "In", ["one", "two"])),
+        ("node.ip!=192.0.2.2/32", (HOSTNAME, "NotIn", ["two"])),
         ("node.platform.os == Linux", ("kubernetes.io/os", "In", ["linux"])),
         ("node.platform.arch==x86_64", ("kubernetes.io/arch", "In", ["amd64"])),
         ("node.platform.arch != aarch64", ("kubernetes.io/arch", "NotIn", ["arm64"])),
@@ -43,6 +45,14 @@ def test_labels_ask_for_a_label(converted, prefix):
     assert "Zone.x=East Side" in app.notes[f"deploy.placement.constraints[{prefix}Zone.x==East Side]"]
 
 
+def test_a_label_matches_without_regard_to_case(converted):
+    nodes = [{**NODES[0], "labels": {"zone": "EAST"}}, {**NODES[1], "labels": {"zone": "west"}}]
+    assert place(converted, "node.labels.zone==east", nodes=nodes).values["nodeExpressions"][0]["values"] == [
+        "EAST",
+        "east",
+    ]
+
+
 def test_managers_are_the_servers_where_nodes_are_not_given(converted):
     app = place(converted, "node.role==manager", nodes=())
     assert app.values["nodeExpressions"] == [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]
@@ -55,7 +65,10 @@ def test_all_constraints_must_hold(converted):
     assert [item["values"] for item in app.values["nodeExpressions"]] == [["one"], ["two"]]
 
 
-@pytest.mark.parametrize("constraint", ["node.ip==192.0.2.0/24", "node.id==nobody", "node.colour==red"])
+@pytest.mark.parametrize(
+    "constraint",
+    ["node.ip==198.51.100.0/24", "node.ip==here", "node.id==nobody", "node.colour==red", "node.labels.-a==c"],
+)
 def test_a_constraint_without_a_counterpart_is_refused(converted, constraint):
     assert place(converted, constraint).verdicts[f"deploy.placement.constraints[{constraint}]"] == "refused"
 

@@ -67,7 +67,7 @@ def test_environment_templates_become_field_references(converted):
     assert app.verdicts["environment.N"] == "approximated"
 
 
-@pytest.mark.parametrize("template", [".Task.Slot", ".Node.ID", ".Service.Labels"])
+@pytest.mark.parametrize("template", [".Service.ID", ".Node.Platform.OS", ".Service.Labels", "index .Service.Labels"])
 def test_a_template_without_a_counterpart_is_refused(converted, template):
     app = converted({"environment": {"A": "{{" + template + "}}"}})
     assert app.verdicts["environment.A"] == "refused"
@@ -139,7 +139,8 @@ def test_labels_become_annotations(converted):
 
 
 def test_routes_and_bad_names_are_reported(converted):
-    assert "edge" in converted({"labels": ["traefik.enable=true"]}).notes["labels"]
+    assert "edge" in converted({"deploy": {"labels": ["traefik.enable=true"]}}).notes["deploy.labels"]
+    assert "deploy" in converted({"labels": ["traefik.enable=true"]}).notes["labels"]
     assert "a b" in converted({"labels": {"a b": "x"}}).notes["labels"]
 
 
@@ -191,3 +192,89 @@ def test_healthchecks_that_docker_would_not_take(converted, check):
 
 def test_an_absent_healthcheck_is_said(converted):
     assert converted({}).verdicts["(healthcheck)"] == "reported"
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{{.Node.Hostname}}", "spec.nodeName"),
+        ("{{ .Node.ID }}", "spec.nodeName"),
+        ("{{- .Task.Name -}}", "metadata.name"),
+        ("{{.Task.ID}}", "metadata.uid"),
+    ],
+)
+def test_templates_are_field_references(converted, template, path):
+    app = converted({"environment": {"A": template}})
+    assert app.values["env"] == [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": path}}}]
+    assert app.verdicts["environment.A"] == "approximated"
+
+
+def test_templates_beside_other_text_are_variables(converted):
+    env = converted({"environment": {"A": "{{.Task.Name}}@{{.Node.Hostname}}$$(x)", "B": "{{.Task.Name}}."}}).values[
+        "env"
+    ]
+    assert [item["name"] for item in env] == ["SWARM_TASK_NAME", "SWARM_NODE_HOSTNAME", "A", "B"]
+    assert env[2]["value"] == "$(SWARM_TASK_NAME)@$(SWARM_NODE_HOSTNAME)$$(x)"
+
+
+def test_templates_that_are_known_beforehand_are_text(converted):
+    keys = {
+        "environment": {"A": "{{.Service.Name}}", "B": '{{index .Service.Labels "a.b"}}', "C": "{{.Service.Labels.c}}"}
+    }
+    app = converted({**keys, "deploy": {"labels": {"a.b": "x", "c": "y"}}})
+    assert [item["value"] for item in app.values["env"]] == ["shop_app", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("deploy", "wanted"), [({}, "mapped"), ({"replicas": 2}, "refused"), ({"mode": "global"}, "refused")]
+)
+def test_a_slot_is_known_where_there_is_one(converted, deploy, wanted):
+    app = converted({"environment": {"A": "{{.Task.Slot}}"}, "deploy": deploy})
+    assert app.verdicts.get("environment.A", "mapped") == wanted
+    assert wanted != "mapped" or app.values["env"] == [{"name": "A", "value": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "verdict"),
+    [
+        ("web", "web", "mapped"),
+        ("Web_1.example.com", "web-1", "approximated"),
+        ("{{.Service.Name}}", "shop-app", "approximated"),
+        ("{{.Node.Hostname}}", None, "reported"),
+        ("{{.Task.Slot}}-{{.Odd}}", None, "reported"),
+    ],
+)
+def test_hostnames(converted, name, wanted, verdict):
+    app = converted({"hostname": name})
+    assert app.values.get("hostname") == wanted
+    assert app.verdicts["hostname"] == verdict
+
+
+def test_a_variable_that_kubernetes_can_not_name_is_refused(converted):
+    assert converted({"environment": {"A B": "x"}}).verdicts["environment.A B"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("restart", "deploy", "verdict"),
+    [
+        ("always", {}, "mapped"),
+        ("unless-stopped", {}, "mapped"),
+        (False, {}, "reported"),
+        ("no", {}, "reported"),
+        ("on-failure:3", {}, "approximated"),
+        ("on-failure", {"restart_policy": {"condition": "any"}}, "reported"),
+    ],
+)
+def test_restart_counts_where_there_is_no_policy(converted, restart, deploy, verdict):
+    assert converted({"restart": restart, "deploy": deploy}).verdicts["restart"] == verdict
+
+
+@pytest.mark.parametrize("restart", ["sometimes", "on-failure:x", 3])
+def test_what_is_no_restart(converted, restart):
+    with pytest.raises(StackError, match="service 'app': restart"):
+        converted({"restart": restart})
+
+
+def test_healthcheck_of_both_kinds_is_refused(converted):
+    with pytest.raises(StackError, match="not both"):
+        converted({"healthcheck": {"test": ["CMD", "a"], "disable": True}})

@@ -48,3 +48,8 @@ def test_an_empty_file_is_nothing():
 @pytest.mark.parametrize("text", ["12:30", "2020-01-01", "190:20:30"])
 def test_a_port_mapping_or_a_date_stays_a_string(text):
     assert read_yaml(f"a: {text}", "f")["a"] == text
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("0440", 0o440), ("0o440", 0o440), ("440", 440), ("yes", True)])
+def test_numbers_and_switches_are_those_of_yaml_1_1(text, wanted):
+    assert read_yaml(f"a: {text}", "f")["a"] == wanted

@@ -1,0 +1,228 @@
+"""The roles in real plays, on a host that is a folder and a cluster that is a dictionary."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import fake_api
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[3]
+PRESENT = "nvidia.com/gpu.present"
+PLUGIN = {"app.kubernetes.io/name": "nvidia-device-plugin"}
+
+
+class Host:
+    """A folder with one A10 in it, and programs that say what a test wants them to."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        card = folder / "root/sys/bus/pci/devices/0000:01:00.0"
+        card.mkdir(parents=True)
+        for name, text in (("vendor", "0x10de"), ("device", "0x2236"), ("class", "0x030200")):
+            (card / name).write_text(text)
+        (folder / "bin").mkdir()
+        self.program("docker", "exit 2")
+
+    def program(self, name, script):
+        path = self.folder / "bin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def driver(self, version, flavour="Open Kernel Module for x86_64"):
+        for path, text in (
+            ("sys/module/nvidia/version", version),
+            ("proc/driver/nvidia/version", f"NVRM version: NVIDIA UNIX {flavour}  {version}  Release Build\n"),
+        ):
+            (self.folder / "root" / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / "root" / path).write_text(text)
+
+    def play(self, role, *options, entry="main", server=None, **variables):
+        """The exit status, and what a play with one role has said."""
+        if server:
+            cluster = {"server": f"http://127.0.0.1:{server.server_port}"}
+            context = {"cluster": "c", "user": "u"}
+            config = {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "x",
+                "clusters": [{"name": "c", "cluster": cluster}],
+                "users": [{"name": "u", "user": {}}],
+                "contexts": [{"name": "x", "context": context}],
+            }
+            (self.folder / "kubeconfig").write_text(yaml.safe_dump(config))
+        task = {"ansible.builtin.include_role": {"name": f"sophia.replatform.{role}", "tasks_from": entry}}
+        (self.folder / "play.yml").write_text(
+            yaml.safe_dump([{"hosts": "gpu", "gather_facts": False, "tasks": [task]}])
+        )
+        (self.folder / "hosts.yml").write_text("gpu: {hosts: {gpu-1: {ansible_connection: local}}}\n")
+        more = {
+            "ansible_python_interpreter": sys.executable,
+            "nvidia_driver_root": str(self.folder / "root"),
+            "nvidia_device_plugin_root": str(self.folder / "root"),
+            "nvidia_device_plugin_kubeconfig": str(self.folder / "kubeconfig"),
+            "nvidia_device_plugin_ready_timeout": 5,
+            "__nvidia_device_plugin_delay": 0,
+            **variables,
+        }
+        environment = {
+            **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "TMPDIR": str(self.folder),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        command = ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-e", json.dumps(more), *options]
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        return done.returncode, " ".join(f"{done.stdout} {done.stderr}".split())
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def node(name, labels=None, **allocatable):
+    status = {"allocatable": {"nvidia.com/" + key: str(count) for key, count in allocatable.items()}}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels or {}}, "status": status}
+
+
+def pod(name, on="gpu-1", revision="new", gpu=False):
+    labels = {**PLUGIN, "controller-revision-hash": revision} if revision else {}
+    container = {"name": "c", "env": [{"name": "TOKEN", "value": "s3cret"}]}
+    if gpu:
+        container["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "kube-system", "labels": labels},
+        "spec": {"nodeName": on, "containers": [container]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def daemonset(observed=2):
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "nvidia-device-plugin", "namespace": "kube-system", "uid": "u", "generation": 2},
+        "status": {"observedGeneration": observed},
+    }
+
+
+def revision(name, number):
+    labels = {**PLUGIN, "controller-revision-hash": name}
+    metadata = {"name": name, "namespace": "kube-system", "labels": labels, "ownerReferences": [{"uid": "u"}]}
+    return {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": metadata, "revision": number}
+
+
+def offering(name, **more):
+    return node(name, {PRESENT: "true", "nvidia.com/device-plugin.config": "shared"}, **more)
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        ([daemonset(), pod("new")], ""),
+        ([daemonset(), pod("old", revision="old")], "the node's pod of nvidia-device-plugin is of an earlier revision"),
+    ],
+)
+def test_what_a_node_offers_is_counted_when_the_present_plugin_runs_there(host, objects, said):
+    with fake_api.cluster([offering("gpu-1", gpu=1), revision("old", 1), revision("new", 2), *objects]) as server:
+        code, told = host.play("nvidia_device_plugin", entry="node", server=server, **counted())
+        assert server.objects["Node", "gpu-1"]["metadata"]["labels"] == {PRESENT: "true"}
+    assert (code == 0) is (not said) and said in told, told
+
+
+def counted():
+    """What entry point C(observe) would have found before."""
+    return {"nvidia_device_plugin_node_config": "", "__nvidia_device_plugin_gpu": {"profile": {"gpu_count": 1}}}
+
+
+def test_a_nodes_gpus_are_taken_back_and_the_last_one_takes_the_plugin_along(host):
+    ours = {
+        "kind": "RuntimeClass",
+        "metadata": {"name": "nvidia", "labels": {"app.kubernetes.io/managed-by": "replatform"}},
+    }
+    objects = [offering("gpu-1"), offering("gpu-2"), daemonset(), pod("theirs", on="gpu-2", revision="", gpu=True)]
+    state = {"nvidia_device_plugin_state": "absent"}
+    with fake_api.cluster([*objects, {**ours, "apiVersion": "node.k8s.io/v1"}]) as server:
+        code, told = host.play("nvidia_device_plugin", "--check", server=server, **state)
+        assert code == 0 and "changed=1" in told and not server.changes, told
+        code, told = host.play("nvidia_device_plugin", "-v", server=server, **state)
+        assert code == 0 and server.changes == [("patch", "Node", "gpu-1")], told
+        assert server.objects["Node", "gpu-1"]["metadata"]["labels"] == {}
+        assert "s3cret" not in told
+        code, told = host.play("nvidia_device_plugin", server=server, **state)
+        assert code == 0 and "changed=0" in told, told
+        server.objects["Node", "gpu-2"]["metadata"]["labels"].clear()
+        code, told = host.play("nvidia_device_plugin", server=server, **state)
+        assert code == 0 and {kind for kind, _name in server.objects} == {"Node", "Pod"}, told
+
+
+def test_gpus_are_not_taken_from_a_pod_that_uses_them(host):
+    with fake_api.cluster([offering("gpu-1"), pod("rag", revision="", gpu=True)]) as server:
+        code, told = host.play("nvidia_device_plugin", server=server, nvidia_device_plugin_state="absent")
+        assert code and "kube-system/rag use a GPU of gpu-1; move or stop them first" in told
+        assert not server.changes
+
+
+def docker(host, *containers, state="inactive"):
+    (host.folder / "inspected").write_text(json.dumps(list(containers)))
+    (host.folder / "info").write_text(json.dumps({"Swarm": {"LocalNodeState": state}}))
+    host.program(
+        "docker",
+        f'case "$1" in ps) echo c1 ;; inspect) cat {host.folder}/inspected ;; info) cat {host.folder}/info ;; esac',
+    )
+
+
+AGENT = {"Name": "/agent", "Config": {"Env": ["TOKEN=s3cret"]}, "HostConfig": {"Privileged": True}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "state", "said"),
+    [
+        ({}, "inactive", "agent are privileged and so see every GPU of this host"),
+        ({"nvidia_device_plugin_without_gpu": ["agent"]}, "inactive", ""),
+        ({"nvidia_device_plugin_without_gpu": ["agent"]}, "locked", "run docker swarm unlock first"),
+    ],
+)
+def test_the_gate(host, variables, state, said):
+    docker(host, AGENT, state=state)
+    code, told = host.play("nvidia_device_plugin", "-v", entry="gate", **variables)
+    assert (code == 0) is (not said) and said in told, told
+    assert "s3cret" not in told
+
+
+PLANNED = {"nvidia_driver_plan": {"action": "install", "modules": "none"}}
+
+
+def test_a_host_is_released_with_the_driver_that_it_was_given_alone(host):
+    code, told = host.play("nvidia_driver", entry="loaded", **PLANNED)
+    assert code and "no driver is loaded in the kernel" in told
+    host.driver("580.65.06")
+    code, told = host.play("nvidia_driver", entry="loaded", **PLANNED)
+    assert code == 0, told
+    (host.folder / "root/sys/module/nouveau").mkdir()
+    code, told = host.play("nvidia_driver", entry="loaded", **PLANNED)
+    assert code and "nouveau is loaded" in told
+
+
+def test_an_interrupted_dpkg_is_mended_or_refused_in_one_line(host):
+    line = {"nvidia_driver_unfinished": "dpkg was interrupted with nvidia-smi"}
+    host.program("dpkg", f'echo "$@" >>{host.folder}/ran')
+    code, told = host.play("nvidia_driver", "--check", entry="mended", **line)
+    assert code and "dpkg was interrupted with nvidia-smi; a run sets it up first" in told
+    assert not (host.folder / "ran").exists()
+    code, told = host.play("nvidia_driver", entry="mended", **line)
+    assert code == 0 and (host.folder / "ran").read_text() == "--force-confdef --force-confold --configure -a\n", told
+    host.program("dpkg", "echo 'nvidia-smi is very broken' >&2; exit 1")
+    code, told = host.play("nvidia_driver", entry="mended", **line)
+    assert code and "ended with 1" in told and "nvidia-smi is very broken; mend it by hand" in told
