@@ -12,6 +12,7 @@ description:
     C(/boot) and C(/lib/modules), and resolves from them what the host needs.
   - Reads only, and needs nothing on the host besides Python. There may be no driver, no C(lspci) and no C(nvidia-smi).
 author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment: sophia.replatform.reads
 options:
   root:
     description:
@@ -26,17 +27,6 @@ options:
       - They count as GPUs without MIG. An entry for a GPU that is known has no effect.
     type: dict
     default: {}
-attributes:
-  check_mode:
-    description: Can run in check_mode and return what it would return without.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed.
-    support: none
-    details: It changes nothing.
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 notes:
   - Known are NVIDIA's GPUs for data centres and workstations from Turing to Hopper, Grace Hopper, and the RTX PRO 6000
     Blackwell. Data centre GPUs of Blackwell with NVLink are not, since their switches can't be seen on the PCI bus.

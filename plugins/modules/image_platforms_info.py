@@ -13,6 +13,7 @@ description:
   - An image that can't be pulled is an ordinary answer with one line in RV(faults), not an error of the module.
   - Run it where the registries are reached as the nodes reach them.
 author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment: sophia.replatform.reads
 options:
   images:
     description: The images; see P(sophia.replatform.image_plan#filter).
@@ -74,17 +75,6 @@ options:
     description: Seconds to wait for one answer.
     type: float
     default: 30
-attributes:
-  check_mode:
-    description: Can run in check_mode and return what it would return without.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed.
-    support: none
-    details: It changes nothing.
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 notes:
   - Proxies of the environment (C(HTTPS_PROXY), C(NO_PROXY)) are used.
   - Mirrors that the nodes have in C(registries.yaml) are not asked.

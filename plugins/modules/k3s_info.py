@@ -12,6 +12,7 @@ description:
     and times, the server that the node has joined, and, where K3s does not run, what could keep it from beginning.
   - Reads only.
 author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment: sophia.replatform.reads
 options:
   unit:
     description: The host's own unit of K3s. While it is up, RV(listeners) and RV(networks) are not read, since what listens is K3s itself.
@@ -40,17 +41,6 @@ options:
     description: The unit that loads O(table).
     type: str
     default: replatform-k3s-firewall.service
-attributes:
-  check_mode:
-    description: Can run in check_mode and return what it would return without.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed.
-    support: none
-    details: It changes nothing.
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 notes:
   - Run it as root; C(ss) tells the names of processes to root alone.
   - A file's content is never returned.

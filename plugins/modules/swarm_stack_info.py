@@ -11,7 +11,9 @@ description:
   - Reads a Swarm through the Docker Engine of one of its managers, and says where each service of a stack can be reached.
   - An Engine that is in no Swarm, a worker, and a stack that does not exist are ordinary answers, not errors.
 author: The sophia.replatform maintainers (@sophia-ai)
-extends_documentation_fragment: sophia.replatform.docker
+extends_documentation_fragment:
+  - sophia.replatform.docker
+  - sophia.replatform.reads
 options:
   stack:
     description: Name of the stack, as given to C(docker stack deploy).
@@ -24,17 +26,6 @@ options:
       - A spec has the environment of its service in the clear. Use C(no_log) where that holds secrets.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Can run in check_mode and return what it would return without.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed.
-    support: none
-    details: It changes nothing.
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 notes:
   - Fails with one line when the Engine can't be reached, when the Swarm has lost its quorum, or when the Engine is a member
     that is C(pending), C(locked) or in C(error), since such a member must not pass for one that has left.

@@ -15,6 +15,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.chart.split impo
 from ansible_collections.sophia.replatform.plugins.module_utils.chart.umbrella import umbrella
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.public import public
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.yaml_reader import read_yaml
+from ansible_collections.sophia.replatform.plugins.module_utils.text_file import read_text
 
 _SAME = (
     "name",
@@ -74,7 +75,7 @@ def _merged(paths: t.Iterable[str]) -> dict[str, t.Any]:
 
 
 def _mapping(path: str) -> dict[str, t.Any]:
-    content = read_yaml(_read(path), path)
+    content = read_yaml(read_text(path, ChartError), path)
     if not isinstance(content or {}, dict):
         raise ChartError(f"{path}: a mapping is wanted")
     return content or {}
@@ -82,7 +83,7 @@ def _mapping(path: str) -> dict[str, t.Any]:
 
 def _json(path: str) -> dict[str, t.Any]:
     try:
-        return dict(json.loads(_read(path)))
+        return dict(json.loads(read_text(path, ChartError)))
     except ValueError as exc:
         raise ChartError(f"source: {path} is not JSON: {exc}") from exc
 
@@ -93,14 +94,5 @@ def _folder(root: str) -> dict[str, str]:
     for folder, _folders, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
-            found[os.path.relpath(path, root)] = _read(path)
+            found[os.path.relpath(path, root)] = read_text(path, ChartError)
     return dict(sorted(found.items()))
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return handle.read()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
-        raise ChartError(f"{path}: can't be read: {reason}") from exc

@@ -25,6 +25,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts i
     markdown,
     summary,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.text_file import read_text
 
 _SHOWN = 5
 
@@ -69,13 +70,17 @@ def stack_values(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], str]:
 
 def _load(params: t.Mapping[str, t.Any]) -> Stack:
     paths = params["stack_files"]
-    texts = {os.path.basename(path): _read(path) for path in paths}
+    texts = {os.path.basename(path): read_text(path, StackError) for path in paths}
     if len(texts) < len(paths):
         # Messages name a file by its last part; two of the same name are told by the whole.
-        texts = {path: _read(path) for path in paths}
+        texts = {path: read_text(path, StackError) for path in paths}
     folder = os.path.dirname(os.path.abspath(paths[0])) if paths else ""
     environment = {str(key): _text(value) for key, value in params["environment"].items()}
-    return load_stack(texts, environment, params["stack"], lambda name: _read(os.path.join(folder, name)))
+
+    def beside(name: str) -> str:
+        return read_text(os.path.join(folder, name), StackError)
+
+    return load_stack(texts, environment, params["stack"], beside)
 
 
 def _running(name: str, live: t.Sequence[t.Mapping[str, t.Any]], objects: t.Mapping[str, t.Any]) -> Stack:
@@ -130,15 +135,6 @@ def _reason(verdicts: t.Sequence[Verdict], stack: Stack, files: str, strict: boo
         lines.append(f"{where}: {item.verdict}: {item.note}")
     more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return "; ".join(lines) + more
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return handle.read()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
-        raise StackError(f"{path}: can't be read: {reason}") from exc
 
 
 def _text(value: t.Any) -> str:
