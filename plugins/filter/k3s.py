@@ -82,6 +82,7 @@ class FilterModule:
             "k3s_api_url": bootstrap.api_url,
             "k3s_bootstrap": _clear(bootstrap.bootstrap),
             "k3s_checksum": _clear(release.checksum),
+            "k3s_differing": settled.differing,
             "k3s_expected_node": nodes.expected_node,
             "k3s_firewall": _clear(firewall.firewall),
             "k3s_fleet_faults": fleet_faults,

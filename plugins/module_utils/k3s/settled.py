@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 Map = t.Mapping[str, t.Any]
@@ -14,17 +15,22 @@ _MISSING: Map = {}
 def unsettled(seen: Map, wanted: Map) -> list[str]:
     """What role k3s would still have to do on a host, one line each; empty when nothing is left.
 
-    C(seen) is what module C(k3s_info) returned. C(wanted): C(unit), C(files) (by path: C(mode), and C(sha1) or C(sha256) where
-    the content is known beforehand), C(absent) (files that must not be there), C(tools), C(table) (a mark that the loaded table
+    C(seen) is what module C(k3s_info) returned. C(wanted): C(unit), C(texts) (as module C(host_files) takes them), C(files) (by
+    path: C(mode), and C(sha256) or C(sha1) where the content is known beforehand), C(absent) (files that must not be there), C(tools), C(table) (a mark that the loaded table
     has, with C(table_unit)), and C(newer) (pairs of files, the first at least as new as the second).
 
     A content that is not known beforehand, such as a token, is judged by its time elsewhere: K3s is started again when a file is
     newer than its process.
     """
     files = seen["files"]
+    texts = {text["path"]: {"mode": text["mode"], "sha1": _sha1(text)} for text in wanted["texts"]}
     return [
         *_unit_faults(seen["units"].get(f"{wanted['unit']}.service", _MISSING), f"{wanted['unit']}.service"),
-        *(line for path, file in sorted(wanted["files"].items()) for line in _file_faults(path, files.get(path), file)),
+        *(
+            line
+            for path, file in sorted({**wanted["files"], **texts}.items())
+            for line in _file_faults(path, files.get(path), file)
+        ),
         *(f"{path} is there" for path in wanted["absent"] if path in files),
         *(f"{path} is there" for path in seen["found"]),
         *(f"{name} is missing" for name in wanted["tools"] if name not in seen["tools"]),
@@ -35,6 +41,16 @@ def unsettled(seen: Map, wanted: Map) -> list[str]:
             if first in files and second in files and files[first]["mtime"] < files[second]["mtime"]
         ),
     ]
+
+
+def differing(files: t.Mapping[str, Map], texts: t.Iterable[Map]) -> list[str]:
+    """The paths of texts that a host does not have, or has with another content: C(files) of C(k3s_info), C(texts) of C(host_files)."""
+    return [text["path"] for text in texts if files.get(text["path"], _MISSING).get("sha1") != _sha1(text)]
+
+
+def _sha1(text: Map) -> str:
+    # To compare with what module k3s_info tells; it protects nothing.
+    return hashlib.sha1(text["secret" if "secret" in text else "content"].encode(), usedforsecurity=False).hexdigest()
 
 
 def _unit_faults(unit: Map, name: str) -> list[str]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.host import server_of
-from ansible_collections.sophia.replatform.plugins.module_utils.k3s.settled import unsettled
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.settled import differing, unsettled
 
 UP = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
+CONFIG = {"path": "/etc/rancher/k3s/config.yaml", "content": "node-name: a\n", "mode": "0600"}
+CONFIG_SHA1 = hashlib.sha1(b"node-name: a\n", usedforsecurity=False).hexdigest()
 WANTED = {
     "unit": "k3s",
+    "texts": [CONFIG],
     "files": {
         "/usr/local/bin/k3s": {"sha256": "b" * 64, "mode": "0755"},
-        "/etc/rancher/k3s/config.yaml": {"sha1": "c" * 40, "mode": "0600"},
         "/etc/rancher/k3s/token": {"mode": "0600"},
     },
     "absent": ["/etc/rancher/k3s/config.yaml.d/replatform-registration.yaml"],
@@ -35,7 +38,7 @@ def seen() -> dict:
             "units": {"k3s.service": dict(UP), "firewall.service": dict(UP)},
             "files": {
                 "/usr/local/bin/k3s": file("0755", sha256="b" * 64),
-                "/etc/rancher/k3s/config.yaml": file("0600", sha1="c" * 40),
+                "/etc/rancher/k3s/config.yaml": file("0600", sha1=CONFIG_SHA1),
                 "/etc/rancher/k3s/token": file("0600"),
             },
             "found": [],
@@ -110,3 +113,9 @@ def test_a_host_without_a_table_is_not_asked_for_one(seen):
 )
 def test_the_server_that_a_node_has_joined(config, server):
     assert server_of(config) == server
+
+
+def test_a_text_differs_when_its_content_does_or_it_is_missing(seen):
+    registries = {"path": "/etc/rancher/k3s/registries.yaml", "secret": "{}\n", "mode": "0600"}
+    assert differing(seen["files"], [CONFIG]) == []
+    assert differing(seen["files"], [{**CONFIG, "content": "x"}, registries]) == [CONFIG["path"], registries["path"]]
