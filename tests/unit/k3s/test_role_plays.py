@@ -269,6 +269,37 @@ def test_check_mode_has_nothing_wait_and_asks_nothing(hosts):
     assert not (hosts.folder / "data").exists()
 
 
+def test_a_new_host_is_asked_of_its_release_before_any_new_host_gets_a_unit(hosts):
+    released(hosts.folder / "airgap-s1", NEW)
+    released(hosts.folder / "airgap-a1", OLD)
+    own = f"{hosts.folder}/{{{{ inventory_hostname }}}}"
+    given = {
+        "k3s_airgap_dir": f"{hosts.folder}/airgap-{{{{ inventory_hostname }}}}",
+        "k3s_version": NEW,
+        "__k3s_info": {**LOOKED["__k3s_info"], "tools": ["kubectl", "crictl", "ctr"]},
+        "__k3s_binary_dest": f"{own}-k3s",
+        "__k3s_unit_path": f"{own}-unit",
+        "__k3s_config_dir": f"{own}-etc",
+        "__k3s_firewall_file": f"{own}-etc/firewall.nft",
+        "__k3s_bare": True,
+        "k3s_firewall": "peers",
+    }
+    code, output = hosts.run("prepare", hosts="k3s_server:k3s_agent", **given)
+    assert code != 0
+    assert f"k3s_airgap_dir: its binary is of {OLD}, and k3s_version is {NEW}" in output
+    assert '"msg": "another host of this run was refused, so this one goes no further"' in output
+    assert not [*hosts.folder.glob("s1-*"), *hosts.folder.glob("a1-*")]
+
+    (hosts.folder / "airgap-a1").rename(hosts.folder / "other")
+    released(hosts.folder / "airgap-a1", NEW)
+    code, output = hosts.run("prepare", hosts="k3s_server:k3s_agent", **given)
+    assert code == 0, output
+    for name in ("s1", "a1"):
+        there = {path.name for path in hosts.folder.glob(f"{name}-*")}
+        assert there == {f"{name}-k3s", f"{name}-unit", f"{name}-etc"}
+        assert (hosts.folder / f"{name}-etc/firewall.nft").exists()
+
+
 def listing() -> dict:
     def node(name, *roles):
         labels = {f"node-role.kubernetes.io/{role}": "true" for role in roles}

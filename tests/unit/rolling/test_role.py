@@ -210,6 +210,38 @@ def test_what_a_drain_would_refuse_is_refused_before_any_node_is_touched(tmp_pat
     assert fleet.versions() == [NEW, NEW]
 
 
+SYSTEMCTL = "#!/bin/sh\necho Tue 2026-11-24 05:00:00 UTC\n"
+
+
+def test_a_reboot_is_refused_before_any_node_is_touched_and_asks_only_of_nodes_that_need_it(tmp_path, monkeypatch):
+    fleet = Fleet(tmp_path)
+    (tmp_path / "plays.yml").write_text(f"- ansible.builtin.import_playbook: {ROOT}/playbooks/reboot.yml\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
+    (tmp_path / "bin/systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    state = json.loads(fleet.path.read_text())
+    state["pods"][0]["spec"]["volumes"].append({"name": "data", "emptyDir": {}})
+    fleet.path.write_text(json.dumps(state))
+    inventory = yaml.safe_load((tmp_path / "hosts.yml").read_text())
+    inventory["all"]["hosts"]["new"] = {"ansible_connection": "local"}
+    inventory["all"]["children"]["k3s_agent"]["hosts"]["new"] = None
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+
+    def reboot(before, hosts):
+        return fleet.run("-e", "ansible_become=false", "-e", f"reboot_booted_before={before}", "--limit", hosts)
+
+    code, output = reboot("2026-11-24T05:00:01Z", "s1,a1,new")
+    assert code != 0
+    assert "a1 is not drained: shop/web would lose the data of an emptyDir" in output
+    assert "the cluster has no node" not in output
+    assert fleet.steps() == [] and not drain.is_cordoned(fleet.node("s1"))
+
+    code, output = reboot("2026-11-24T05:00:00Z", "s1,a1")
+    assert code == 0, output
+    assert fleet.steps() == []
+
+
 def test_every_default_is_described_and_the_same():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
@@ -245,12 +277,14 @@ def test_servers_are_changed_one_at_a_time_and_a_fault_ends_the_run(name, changi
     assert all(play["any_errors_fatal"] for play in plays)
 
 
-def test_what_can_be_refused_comes_first_and_then_the_firewall_before_any_node_joins():
+def test_what_can_be_refused_comes_first_then_new_hosts_and_then_the_firewall_before_any_node_joins():
     plays = yaml.safe_load((ROOT / "playbooks/k3s.yml").read_text())
     asked = [
         task["ansible.builtin.include_role"] for task in plays[0]["tasks"] if "ansible.builtin.include_role" in task
     ]
     assert [role["tasks_from"] for role in asked] == ["half_way", "due", "drainable"]
-    (opened,) = plays[1]["tasks"]
-    assert opened["ansible.builtin.include_role"]["tasks_from"] == "firewall"
-    assert all(play["hosts"].startswith("k3s_server:k3s_agent") and play["any_errors_fatal"] for play in plays[:2])
+    firsts = [play["tasks"][0]["ansible.builtin.include_role"]["tasks_from"] for play in plays[1:3]]
+    assert firsts == ["prepare", "firewall"]
+    assert all(play["hosts"].startswith("k3s_server:k3s_agent") and play["any_errors_fatal"] for play in plays[:3])
+    there = ("k3s_current", "k3s_due", "k3s_stopped", "rolling_half_way")
+    assert plays[1]["hosts"].split(":")[2:] == [f"!{group}" for group in there]
