@@ -269,7 +269,7 @@ def test_check_mode_has_nothing_wait_and_asks_nothing(hosts):
     assert not (hosts.folder / "data").exists()
 
 
-def test_a_new_host_is_asked_of_its_release_before_any_new_host_gets_a_unit(hosts):
+def test_a_new_host_is_asked_of_its_release_before_any_new_host_gets_a_firewall(hosts):
     released(hosts.folder / "airgap-s1", NEW)
     released(hosts.folder / "airgap-a1", OLD)
     own = f"{hosts.folder}/{{{{ inventory_hostname }}}}"
@@ -278,7 +278,6 @@ def test_a_new_host_is_asked_of_its_release_before_any_new_host_gets_a_unit(host
         "k3s_version": NEW,
         "__k3s_info": {**LOOKED["__k3s_info"], "tools": ["kubectl", "crictl", "ctr"]},
         "__k3s_binary_dest": f"{own}-k3s",
-        "__k3s_unit_path": f"{own}-unit",
         "__k3s_config_dir": f"{own}-etc",
         "__k3s_firewall_file": f"{own}-etc/firewall.nft",
         "__k3s_bare": True,
@@ -296,7 +295,7 @@ def test_a_new_host_is_asked_of_its_release_before_any_new_host_gets_a_unit(host
     assert code == 0, output
     for name in ("s1", "a1"):
         there = {path.name for path in hosts.folder.glob(f"{name}-*")}
-        assert there == {f"{name}-k3s", f"{name}-unit", f"{name}-etc"}
+        assert there == {f"{name}-k3s", f"{name}-etc"}
         assert (hosts.folder / f"{name}-etc/firewall.nft").exists()
 
 
