@@ -29,24 +29,9 @@ def write_bundle(settings: Settings, url: str, bundle: dict[str, Any]) -> None:
         pki.write(agent / f"{name}.crt", pair["crt"].encode(), 0o644)
         pki.write(agent / f"{name}.key", pair["key"].encode())
     ca = agent / "server-ca.crt"
+    pki.write(agent / "kubelet.kubeconfig", kubeconfig.from_files(url, ca, agent / "client-kubelet.crt"))
     pki.write(agent / "kubeproxy.kubeconfig", kubeconfig.from_files(url, ca, agent / "client-kube-proxy.crt"))
     pki.write(agent / "k3scontroller.kubeconfig", kubeconfig.from_files(url, ca, agent / "client-k3s-controller.crt"))
-    bootstrap = kubeconfig.render(url, ca.read_bytes(), token=bundle["bootstrap-token"])
-    pki.write(agent / "bootstrap.kubeconfig", bootstrap)
-    forget_other_cluster(settings, url, ca.read_bytes())
-
-
-def forget_other_cluster(settings: Settings, url: str, ca: bytes) -> None:
-    """A kubelet identity of another cluster, or for another address, would never be let in: ask for a new one."""
-    identity = settings.agent_dir / "kubelet.kubeconfig"
-    if not identity.exists():
-        return
-    cluster = yaml.safe_load(identity.read_text())["clusters"][0]["cluster"]
-    if cluster["server"] != url or kubeconfig.render(url, ca).find(cluster["certificate-authority-data"].encode()) < 0:
-        logs.info("the kubelet's identity belongs to another cluster: asking for a new one")
-        identity.unlink()
-        for file in (settings.agent_dir / "pki").glob("kubelet-client*"):
-            file.unlink()
 
 
 def prepare_host(settings: Settings) -> None:

@@ -70,7 +70,6 @@ def apiserver(settings: Settings) -> list[str]:
         "anonymous-auth": "false",
         "authorization-mode": "Node,RBAC",
         "enable-admission-plugins": "NodeRestriction",
-        "enable-bootstrap-token-auth": "true",
         "client-ca-file": f"{tls}/client-ca.crt",
         "tls-cert-file": f"{tls}/serving-kube-apiserver.crt",
         "tls-private-key-file": f"{tls}/serving-kube-apiserver.key",

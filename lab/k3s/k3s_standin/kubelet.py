@@ -26,7 +26,6 @@ def kubelet_config(settings: Settings, shared: dict[str, str], cgroup_root: str)
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": f"{agent}/serving-kubelet.crt",
         "tlsPrivateKeyFile": f"{agent}/serving-kubelet.key",
-        "rotateCertificates": True,
         "clusterDNS": [shared["cluster-dns"]],
         "clusterDomain": shared["cluster-domain"],
         "cgroupDriver": "cgroupfs",
@@ -54,7 +53,6 @@ def kubelet(settings: Settings, config: Path, resolv_conf: str) -> list[str]:
     defaults = {
         "config": str(config),
         "kubeconfig": f"{agent}/kubelet.kubeconfig",
-        "bootstrap-kubeconfig": f"{agent}/bootstrap.kubeconfig",
         "cert-dir": f"{agent}/pki",
         "hostname-override": settings.node_name,
         "node-ip": settings.node_ip,

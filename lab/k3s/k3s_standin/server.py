@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import threading
 from pathlib import Path
@@ -31,13 +30,6 @@ from .settings import Settings, own_address
 from .supervisor import Supervisor, forget_node_password
 
 NAMESPACE = "/api/v1/namespaces"
-
-
-def bootstrap_token(settings: Settings) -> str:
-    file = settings.server_dir / "cred/bootstrap-token"
-    if not file.exists():
-        pki.write(file, f"{secrets.token_hex(3)}.{secrets.token_hex(8)}".encode())
-    return file.read_text()
 
 
 def require_free_port(settings: Settings) -> None:
@@ -120,8 +112,7 @@ class Server:
         self.write_kubeconfigs()
         etcd.folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
         pki.write(settings.server_dir / "etc/haproxy.cfg", haproxy.config(settings).encode())
-        token = bootstrap_token(settings)
-        supervisor = Supervisor(settings, chosen, token)
+        supervisor = Supervisor(settings, chosen)
         supervisor.before_server_joins = self.several_servers
         supervisor.serve()
         was_reset = reset.flag_file(settings).exists()
@@ -143,7 +134,7 @@ class Server:
         wait_until("the system namespace", 60, lambda: self.api.get(f"{NAMESPACE}/kube-system"))
         if was_reset:  # the datastore may know this node by the password of another time
             forget_node_password(self.api, settings.node_name)
-        self.publish(token)
+        self.publish()
         self.deployer.write_packaged()
         self.deployer.apply_changed()
         supervisor.store, supervisor.api = self.store, self.api
@@ -173,18 +164,8 @@ class Server:
                 logs.info("another server joins: the controllers elect a leader from now on")
                 self.run_controllers(elect=True)
 
-    def publish(self, token: str) -> None:
-        """The kubelets' bootstrap token, and where pods find the API."""
-        name, secret = token.split(".")
-        data = {
-            "token-id": name,
-            "token-secret": secret,
-            "usage-bootstrap-authentication": "true",
-            "auth-extra-groups": "system:bootstrappers:k3s:default-node-token",
-        }
-        meta = {"name": f"bootstrap-token-{name}"}
-        body = {"metadata": meta, "type": "bootstrap.kubernetes.io/token", "stringData": data}
-        self.api.put(f"{NAMESPACE}/kube-system/secrets", body)
+    def publish(self) -> None:
+        """Where pods find the API."""
         present = self.api.find(f"{members.ENDPOINTS}/kubernetes") if etcd.clustered(self.settings) else None
         addresses = [*members.listed_addresses(present), self.settings.advertise]
         subsets = members.endpoint_subsets(addresses, self.settings.port)

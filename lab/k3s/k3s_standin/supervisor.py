@@ -60,8 +60,8 @@ def forget_node_password(api: Api, node: str) -> None:
         api.call("DELETE", f"{SECRETS}/{node}.node-password.k3s")
 
 
-def node_bundle(settings: Settings, node: str, addresses: list[str], bootstrap_token: str) -> dict[str, Any]:
-    """What an agent needs to start; the kubelet's own identity is not in it, that one is asked for by a CSR."""
+def node_bundle(settings: Settings, node: str, addresses: list[str]) -> dict[str, Any]:
+    """What an agent needs to start."""
     tls = settings.server_dir / "tls"
 
     def pair(ca: str, user: str, groups: list[str], sans: list[str]) -> dict[str, str]:
@@ -77,13 +77,13 @@ def node_bundle(settings: Settings, node: str, addresses: list[str], bootstrap_t
             "flannel-backend": settings.flannel_backend,
             "flannel-external-ip": settings.flag("flannel-external-ip"),
         },
-        "bootstrap-token": bootstrap_token,
         "files": {
             "server-ca.crt": (tls / "server-ca.crt").read_text(),
             "client-ca.crt": (tls / "client-ca.crt").read_text(),
         },
         "pairs": {
             "serving-kubelet": pair("server-ca", node, [], [node, "127.0.0.1", "localhost", *addresses]),
+            "client-kubelet": pair("client-ca", f"system:node:{node}", ["system:nodes"], []),
             "client-kube-proxy": pair("client-ca", "system:kube-proxy", [], []),
             "client-k3s-controller": pair("client-ca", "system:k3s-controller", [], []),
         },
@@ -91,8 +91,8 @@ def node_bundle(settings: Settings, node: str, addresses: list[str], bootstrap_t
 
 
 class Supervisor:
-    def __init__(self, settings: Settings, chosen: tuple[str, str], bootstrap_token: str) -> None:
-        self.settings, self.bootstrap_token = settings, bootstrap_token
+    def __init__(self, settings: Settings, chosen: tuple[str, str]) -> None:
+        self.settings = settings
         # The newest first; what was valid before a rotation stays so until the next start.
         self.passwords = [chosen]
         self.cacerts = (settings.server_dir / "tls" / "server-ca.crt").read_bytes()
@@ -113,7 +113,7 @@ class Supervisor:
         if self.api is None:
             raise Refusal(503, "apiserver not ready")
         check_node_password(self.api, request["name"], request["password"])
-        return node_bundle(self.settings, request["name"], request["addresses"], self.bootstrap_token)
+        return node_bundle(self.settings, request["name"], request["addresses"])
 
     def for_servers(self, authorization: str, path: str) -> dict[str, Any]:
         """What a server that joins has to know."""

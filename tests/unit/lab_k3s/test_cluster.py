@@ -39,7 +39,7 @@ def first(tmp_path):
     tls = settings.server_dir / "tls"
     pki.server_certificates(tls, "one", ["localhost", "127.0.0.1"], ["127.0.0.1"])
     passwords.keep(settings, *PASSWORDS)
-    part = supervisor.Supervisor(settings, PASSWORDS, "abcdef.0123456789abcdef")
+    part = supervisor.Supervisor(settings, PASSWORDS)
     part.store, part.api, part.joins = Store(), object(), []
     bootstrap.save(part.store, settings, *PASSWORDS)
     part.before_server_joins = lambda: part.joins.append(1)

@@ -33,7 +33,7 @@ def server(tmp_path, monkeypatch):
     tls = settings.server_dir / "tls"
     pki.server_certificates(tls, "one", ["localhost", "127.0.0.1"], ["127.0.0.1"])
     monkeypatch.setattr(join, "NODE_PASSWORD", tmp_path / "password")
-    part = supervisor.Supervisor(settings, ("server-password", "agent-password"), "abcdef.0123456789abcdef")
+    part = supervisor.Supervisor(settings, ("server-password", "agent-password"))
     part.api = Secrets()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls / "serving-kube-apiserver.pem")
@@ -59,8 +59,7 @@ def test_both_tokens_join_and_the_bundle_holds_what_a_node_needs(server, passwor
     bundle = ask(server, full(password, user, server.cacerts))
     assert bundle["config"]["cluster-dns"] == "10.43.0.10"
     assert (bundle["config"]["flannel-backend"], bundle["config"]["flannel-external-ip"]) == ("vxlan", False)
-    assert bundle["bootstrap-token"] == "abcdef.0123456789abcdef"
-    assert set(bundle["pairs"]) == {"serving-kubelet", "client-kube-proxy", "client-k3s-controller"}
+    assert set(bundle["pairs"]) == {"serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"}
     assert "PRIVATE" not in "".join(bundle["files"].values())
 
 
