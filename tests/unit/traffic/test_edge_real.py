@@ -16,6 +16,13 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.run impo
 HOST = "app.lab"
 
 
+def metrics(success=99, duration=5000):
+    return [
+        {"name": "request-success-rate", "threshold_range": {"min": success}},
+        {"name": "request-duration", "threshold_range": {"max": duration}},
+    ]
+
+
 def params(edge, sides, **changes):
     swarm, k3s = sides
     values = {
@@ -31,8 +38,19 @@ def params(edge, sides, **changes):
         "threshold": 2,
         "step_weights": [50],
         "max_weight": 100,
-        "request_success_rate": {"min": 99},
-        "request_duration": {"max": 5000},
+        "metrics": metrics(),
+        "prometheus_url": None,
+        "prober_dir": None,
+        "gates": [],
+        "until_weight": 100,
+        "mirror_weight": 0,
+        "skip_analysis": False,
+        "session_affinity": None,
+        "protocol": "http",
+        "dead_man": None,
+        "dead_man_patience": 3,
+        "controller_timeout": 0,
+        "drain_timeout": 10,
         "dynamic_dir": str(edge.dynamic_dir),
         "state_dir": str(edge.state_dir),
         "api_url": edge.api_url,
@@ -98,7 +116,7 @@ def test_a_slow_canary_is_sent_back(edge, sides, traffic):
     sides[1].delay = 0.05
     shift(edge, sides, state="present")
     with traffic(edge.web, HOST), pytest.raises(RefusedError, match="request-duration p99"):
-        shift(edge, sides, request_duration={"max": 20}, interval=1.5)
+        shift(edge, sides, metrics=metrics(duration=20), interval=1.5)
 
 
 @pytest.mark.parametrize("content", ["http: [", "http:\n  routers: {x: {rule: 7, nonsense: true}}\n"])
