@@ -37,7 +37,14 @@ _spec.loader.exec_module(equipment)
 
 HOST = "app.bench"
 LIMIT_MS = 3000
-PLAIN = {"prometheus_url": None, "prober_dir": None, "session_affinity": None, "dead_man": None, "gates": []}
+PLAIN = {
+    "prometheus_url": None,
+    "controller_sign": None,
+    "prober_dir": None,
+    "session_affinity": None,
+    "dead_man": None,
+    "gates": [],
+}
 
 
 class Bench:

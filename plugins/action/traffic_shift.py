@@ -10,6 +10,7 @@ import os
 import shlex
 import time
 import typing as t
+import uuid
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -20,7 +21,7 @@ display = Display()
 
 
 class ActionModule(ActionBase):
-    """Runs the module beside itself on the host and touches its file C(.controller) until it has ended.
+    """Runs the module beside itself on the host and touches a file that is its own (O(controller_sign)) until it has ended.
 
     Without O(controller_timeout), and where nothing is shifted, the module runs like any other.
     """
@@ -38,18 +39,22 @@ class ActionModule(ActionBase):
     ) -> dict[str, t.Any]:
         folder = arguments.get("state_dir") or "/var/lib/replatform/traffic"
         kept = f"{folder}/{arguments['name']}"
-        self._low_level_execute_command(f"mkdir -p {shlex.quote(folder)} && touch {shlex.quote(kept + '.controller')}")
+        # Its own, so that the module of a controller that was killed does not take the next one for it.
+        sign = f"{kept}.{uuid.uuid4().hex[:8]}.controller"
+        self._low_level_execute_command(f"mkdir -p {shlex.quote(folder)} && touch {shlex.quote(sign)}")
         # The module ends by its own deadline; this only has to be later.
         self._task.async_val = 86400
         try:
-            started = self._execute_module(task_vars=task_vars, wrap_async=True)
+            started = self._execute_module(
+                module_args={**arguments, "controller_sign": sign}, task_vars=task_vars, wrap_async=True
+            )
         finally:
             self._task.async_val = 0
         if started.get("failed") or "ansible_job_id" not in started:
             return started
         log, said, controller, heard = started["results_file"], "", os.getppid(), time.monotonic()
         command = (
-            f"touch {shlex.quote(kept + '.controller')}; cat {shlex.quote(log)}; echo; "
+            f"touch -c {shlex.quote(sign)}; cat {shlex.quote(log)}; echo; "
             f"cat {shlex.quote(kept + '.progress.json')} 2>/dev/null"
         )
         while True:

@@ -269,11 +269,14 @@ options:
   controller_timeout:
     description:
       - Seconds without a sign of life of the controller after which the module puts the last safe weights back and fails. The sign is a touch of
-        C(<state_dir>/<name>.controller), which the controller's half of this module makes every 2 seconds, while the module runs beside the
+        O(controller_sign), which the controller's half of this module makes every 2 seconds, while the module runs beside the
         session to the host. V(0) waits for no such sign and runs in the session.
       - A module whose output nobody reads any more does the same, whatever stands here.
     type: float
     default: 0
+  controller_sign:
+    description: Set by the controller's half of this module, a file in O(state_dir) that is removed at the end.
+    type: path
   dynamic_dir:
     description: The folder that Traefik's file provider watches.
     type: path
@@ -459,6 +462,7 @@ def main() -> None:
             "dead_man": {"type": "path"},
             "dead_man_patience": {"type": "float", "default": 15},
             "controller_timeout": {"type": "float", "default": 0},
+            "controller_sign": {"type": "path"},
             "dynamic_dir": {"type": "path", "default": "/etc/replatform/edge/dynamic"},
             "state_dir": {"type": "path", "default": "/var/lib/replatform/traffic"},
             "api_url": {"type": "str", "default": "http://127.0.0.1:8099"},

@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
-import threading
 import typing as t
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 # States of include/net/tcp_states.h: established, FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT, CLOSE-WAIT, LAST-ACK, CLOSING.
 _MADE = {"01", "04", "05", "06", "08", "09", "0B"}
-_EVERY_S = 0.1
 
 
 def read(text: str) -> set[tuple[str, str]]:
@@ -36,7 +33,7 @@ def _address(field: str) -> str:
 
 
 class Counter:
-    """Counts the connections to O(servers) (C(address:port)) from when it runs, those that were there left out.
+    """Counts the connections to O(servers) (C(address:port)), those left out that were there at the beginning.
 
     A connection stays in the tables for a minute after its end, so a short one is seen too.
     """
@@ -46,36 +43,24 @@ class Counter:
         self._look = look or _look
         self._known: set[tuple[str, str]] = set()
         self._counts: dict[str, int] = dict.fromkeys(servers, 0)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    @contextlib.contextmanager
-    def running(self) -> t.Iterator[None]:
-        """Looks ten times a second within."""
+    def begin(self) -> None:
+        """Leaves out what is in the tables now."""
         self._known = self._look()
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            self._thread.join()
 
     def count(self, servers: t.Collection[str]) -> int:
         """How many were made to these servers so far."""
         return sum(self._counts[server] for server in servers)
 
-    def look(self) -> None:
-        """Counts what is new in the tables."""
+    def look(self) -> str:
+        """Counts what is new in the tables; there is nothing that could be wrong."""
         seen = self._look()
         for pair in seen - self._known:
             server = self._servers.get(pair[1])
             if server is not None:
                 self._counts[server] += 1
         self._known = seen
-
-    def _run(self) -> None:
-        while not self._stop.wait(_EVERY_S):
-            self.look()
+        return ""
 
 
 def established(servers: t.Collection[str], look: t.Callable[[], set[tuple[str, str]]] | None = None) -> int:

@@ -15,6 +15,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 import threading
 import time
 import typing as t
@@ -30,8 +31,8 @@ _BEAT_S = 1.0
 class Controller:
     """Whether the controller that started this module is still there.
 
-    It is gone when nobody reads this process's output any more, or when O(sign), a file that the controller touches, has not been
-    touched for O(patience_s) (0 does without that file).
+    It is gone when nobody reads this process's output any more, or when O(sign), a file that this controller alone touches, has not
+    been touched for O(patience_s). Without O(sign) there is only the output.
     """
 
     def __init__(self, sign: str = "", patience_s: float = 0.0, output: int = 1) -> None:
@@ -42,7 +43,7 @@ class Controller:
         """Why the controller is taken for gone; an empty string while it is there."""
         if _hung_up(self._output):
             return "nobody reads the module's output any more"
-        if not self._patience_s:
+        if not self._sign:
             return ""
         touched = 0.0
         with contextlib.suppress(OSError):
@@ -51,6 +52,12 @@ class Controller:
             self._seen = (touched, time.monotonic())
         silent_s = time.monotonic() - self._seen[1]
         return f"no sign of the controller for {silent_s:.0f} s" if silent_s > self._patience_s else ""
+
+    def close(self) -> None:
+        """Takes the sign away, which the controller does not make anew."""
+        if self._sign:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._sign)
 
 
 class DeadMan:
@@ -146,7 +153,7 @@ class DeadMan:
 
 def _start(arguments: list[str], unit: str) -> None:
     """Starts Python with O(arguments) where nothing that ends this process ends it too."""
-    command = ["/usr/bin/python3", *arguments]
+    command = [sys.executable, *arguments]
     if os.path.isdir("/run/systemd/system"):
         subprocess.run(
             ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=Type=exec", *command],

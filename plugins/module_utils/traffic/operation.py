@@ -143,15 +143,13 @@ class ShiftOperation:
         route = self.wanted.route
         unread = self.strangers.unread(self.api.snapshot(route).last_reload_s)
         # What Traefik has seen and not taken may also be a file that says the same as before.
-        if (
-            unread
-            and self.strangers.unread(self.api.snapshot(route).last_reload_s)
-            and not takes_changes(self.api, self.store.dynamic_dir)
-        ):
-            return (
-                f"Traefik takes no change since {', '.join(unread)} was written (see its log); mend it or move it away"
-            )
-        return ""
+        if not unread or not self.strangers.unread(self.api.snapshot(route).last_reload_s):
+            return ""
+        tried_s = time.time()
+        if takes_changes(self.api, self.store.dynamic_dir):
+            self.strangers.keep(tried_s)
+            return ""
+        return f"Traefik takes no change since {', '.join(unread)} was written (see its log); mend it or move it away"
 
     def _precheck(self, route: Route) -> dict[str, t.Any]:
         """Every canary server must answer, and one of the primary's (a task in restart is Traefik's to leave out)."""
@@ -196,7 +194,7 @@ class ShiftOperation:
                 if current != route:
                     result["in_effect_ms"] = self._write(route)
                 result.update(self._watch(route, step, before))
-            except ReplatformError as exc:
+            except Exception as exc:
                 self._leave_safe(current, route, str(exc))
                 raise
         for gate in self.wanted.gates if step.name == "weight" else ():
@@ -226,42 +224,42 @@ class ShiftOperation:
             self._mirrored = True
         else:
             self.store.write_safe(route)
-        self.strangers.keep()
 
     def _leave_safe(self, current: Route, route: Route, reason: str) -> None:
         """The watch was cut off by an error: nobody knows whether the weight is good, so the last good one comes back."""
         safe = self.store.safe_route(current)
-        if safe != self.store.read() and self.store.read() == route:
-            self.store.write(safe)
-            raise ReplatformError(
-                f"{reason}; the last safe weight {safe.weight} of service '{route.name}' was written back"
-            )
+        if safe == route or self.store.read() != route:
+            return
+        self.store.write(safe)
+        written = f"{reason}; the last safe weight {safe.weight} of service '{route.name}' was written back"
+        try:
+            self._await_effect(safe)
+        except ReplatformError as exc:
+            raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
+        raise ReplatformError(f"{written} and is in effect")
 
     def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
         """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
         self._refuse_dead_primary(route)
         faulty = self.strangers.broken()
         mended = self.strangers.mend([faulty[0]]) if faulty else []
-        try:
-            before: Snapshot | None = self.api.snapshot(route)
-        except ReplatformError:
-            before = None
         self.store.write(route)
         begin = time.monotonic()
         try:
+            before = self.api.snapshot(route)
             mended += self._await_back(route)
+            result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
+            if breached and self._breached_at:
+                result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
+            if mended:
+                result["strangers_set_aside"] = mended
+            self.store.write_safe(route)
+            self._mirrored = False
+            return {**result, **self._verify_back(route, before)}
         except ReplatformError as exc:
             raise ReplatformError(
                 f"the way back of service '{route.name}' is NOT VERIFIED: {self.store.path} has weight 0, but {exc}"
             ) from exc
-        result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
-        if breached and self._breached_at:
-            result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
-        if mended:
-            result["strangers_set_aside"] = mended
-        self.store.write_safe(route)
-        self._mirrored = False
-        return {**result, **self._verify_back(route, before)}
 
     def _await_back(self, route: Route) -> list[str]:
         """Waits until it is in effect; files of strangers that Traefik has not taken are put back when it takes none."""
@@ -307,16 +305,18 @@ class ShiftOperation:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
         last_good = self.store.read()
         self.api.in_effect(route)  # raises before anything is written when nobody could tell us the outcome
-        self.strangers.keep()
+        written_s = time.time()
         self.store.write(route)
         try:
-            return self._await_effect(route)
+            in_effect_ms = self._await_effect(route)
         except ReplatformError:
             if last_good is None:
                 self.store.remove()
             else:
                 self.store.write(last_good)
             raise
+        self.strangers.keep(written_s)
+        return in_effect_ms
 
     def _await_effect(self, route: Route) -> int:
         begin = time.monotonic()
@@ -331,7 +331,7 @@ class ShiftOperation:
             time.sleep(_POLL_S)
         return round((time.monotonic() - begin) * 1000)
 
-    def _verify_back(self, route: Route, before: Snapshot | None) -> dict[str, t.Any]:
+    def _verify_back(self, route: Route, before: Snapshot) -> dict[str, t.Any]:
         """After weight 0: no request may reach the canary any more. Without enough traffic the API alone has to do."""
         time.sleep(SETTLE_S)
         start = self.api.snapshot(route)
@@ -343,9 +343,12 @@ class ShiftOperation:
             canary, primary = canary_since(route, now, start).total, primary_since(route, now, start).total
             verdict = analysis.judge_ratio(canary, canary + primary, 0.0)
         if verdict.reason:
-            raise ReplatformError(f"service '{route.name}' is NOT back on its primary side: {verdict.reason}")
-        failed = None if before is None else self._failed(route, self.api.snapshot(route), before)
-        return {"passed": True, "failed": failed, "ratio": verdict.ratio}
+            raise ReplatformError(verdict.reason)
+        return {
+            "passed": True,
+            "failed": self._failed(route, self.api.snapshot(route), before),
+            "ratio": verdict.ratio,
+        }
 
     @staticmethod
     def _failed(route: Route, now: Snapshot, before: Snapshot) -> int | None:

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
-import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FuturesTimeout
@@ -57,39 +55,21 @@ def any_answers(urls: t.Sequence[str], health: HealthCheck, patience_s: float) -
         pool.shutdown(wait=False)
 
 
-class ProbeLoop:
-    """Probes O(urls) every O(every_s) beside the watch, so that a server that hangs does not hold up the look at the counters."""
+class Probes:
+    """Probes of O(urls), again and again."""
 
-    def __init__(self, urls: t.Sequence[str], health: HealthCheck, every_s: float) -> None:
-        self._urls, self._health, self._every_s = urls, health, every_s
+    def __init__(self, urls: t.Sequence[str], health: HealthCheck) -> None:
+        self._urls, self._health = urls, health
         self._in_a_row: dict[str, int] = {}
-        self._fault = ""
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    @contextlib.contextmanager
-    def running(self) -> t.Iterator[None]:
-        """Probes within; a probe on its way at the end is not waited for."""
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-
-    def take_fault(self) -> str:
-        """What a server that failed twice or more in a row last said, once for each failure; else an empty string."""
-        with self._lock:
-            fault, self._fault = self._fault, ""
-            return fault
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            for url, fault in probe_all(self._urls, self._health).items():
-                self._in_a_row[url] = self._in_a_row.get(url, 0) + 1 if fault else 0
-                if self._in_a_row[url] >= 2:
-                    with self._lock:
-                        self._fault = fault
+    def look(self) -> str:
+        """What a server that has now failed twice or more in a row said; else an empty string."""
+        fault = ""
+        for url, said in probe_all(self._urls, self._health).items():
+            self._in_a_row[url] = self._in_a_row.get(url, 0) + 1 if said else 0
+            if self._in_a_row[url] >= 2:
+                fault = said
+        return fault
 
 
 def _connect(address: str, health: HealthCheck) -> str:

@@ -11,7 +11,37 @@ import typing as t
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import Metric
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
+
+
+class Queries:
+    """The queries of O(metrics) about O(route), put to the Prometheus at O(url); O(values) has the last answers by name."""
+
+    def __init__(self, url: str, metrics: t.Iterable[Metric], route: Route, interval: float) -> None:
+        self.values: dict[str, float | None] = {}
+        self._url = url
+        self._queries = [(metric, fill_in(metric.query, route, interval)) for metric in metrics if metric.query]
+
+    def look(self) -> str:
+        """The first thing that is wrong, an empty string without; a query that has no value yet is not."""
+        return self._ask(False)
+
+    def last(self) -> str:
+        """As RV(look), at the end of a watch: every query must have a value now."""
+        return self._ask(True)
+
+    def _ask(self, final: bool) -> str:
+        for metric, query in self._queries:
+            try:
+                value = ask(self._url, query)
+            except ReplatformError as exc:
+                return str(exc)
+            self.values[metric.name] = value
+            reason = (f"{metric.name} has no value" if final else "") if value is None else metric.judge(value)
+            if reason:
+                return reason
+        return ""
 
 
 def fill_in(query: str, route: Route, interval: float) -> str:

@@ -26,6 +26,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
     """Drives the service to its state and fills O(result) as it goes, so that a failure shows the steps before it."""
     wanted = wanted_from(params)
     store = Store(wanted.route.name, params["dynamic_dir"], params["state_dir"])
+    controller = Controller(params["controller_sign"] or "", params["controller_timeout"])
     journal = Journal(None if check_mode else params["journal"], params["phase"], "traffic_shift", wanted.route.name)
     operation = ShiftOperation(
         wanted,
@@ -33,7 +34,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
         EdgeApi(params["api_url"]),
         plan_from(params),
         Timing(params["in_effect_timeout"], params["drain_timeout"]),
-        _dead_man(params, store),
+        _dead_man(params, store, controller),
         Progress(os.path.join(store.state_dir, f"{wanted.route.name}.progress.json"), wanted.route.name),
         check_mode=check_mode,
     )
@@ -41,7 +42,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
         store.call_back()
     lock = contextlib.nullcontext() if check_mode else store.locked(params["lock_timeout"])
 
-    with lock:
+    with contextlib.closing(controller), lock:
         if not check_mode:
             store.answer_call()
         before = store.read()
@@ -84,14 +85,14 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
     )
 
 
-def _dead_man(params: t.Mapping[str, t.Any], store: Store) -> DeadMan:
+def _dead_man(params: t.Mapping[str, t.Any], store: Store, controller: Controller) -> DeadMan:
     in_state = partial(os.path.join, store.state_dir)
     name = params["name"]
     return DeadMan(
         params["dead_man"] or "",
         in_state(f"{name}.deadman.json"),
         params["dead_man_patience"],
-        Controller(in_state(f"{name}.controller"), params["controller_timeout"]),
+        controller,
         {
             "api_url": params["api_url"],
             "journal": params["journal"],

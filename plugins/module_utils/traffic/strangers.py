@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The files in Traefik's folder that another hand wrote: one that is broken makes Traefik refuse every change of the folder.
 
-What Traefik serves of them is what they said when it last took a change, so a copy of each is kept from then. The way back puts
-those copies in place of what is broken; what a person wrote is set aside beside it, never lost.
+What Traefik serves of them is what they said when it last took a change, so a copy of each is kept when one of ours was taken.
+The way back puts those copies in place of what is broken; what a person wrote is set aside beside it, never lost.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
 _READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
 # From a file's change to Traefik's reload pass its notice and the throttle of its provider.
 _NOTICE_S = 1.0
+# The kernel's times of files lag behind its clock by up to a tick.
+_TICK_S = 0.02
 
 
 class Strangers:
@@ -54,18 +56,21 @@ class Strangers:
         """
         if not last_reload_s:
             return []
-        changed = {path: os.stat(path).st_ctime for path in self.files() if os.stat(path).st_ctime > last_reload_s}
+        changed = {path: at for path, at in ((path, _changed(path)) for path in self.files()) if at > last_reload_s}
         if changed:
             wait(max(0.0, max(changed.values()) + _NOTICE_S - time.time()))
         return sorted(changed)
 
-    def keep(self) -> None:
-        """Keeps a copy of each, now that Traefik has taken them."""
+    def keep(self, taken_s: float) -> None:
+        """Keeps a copy of each that Traefik took with a change of ours, written at O(taken_s) (since the epoch).
+
+        What changed later may be what Traefik refuses: the copy of what it was stays.
+        """
         files = self.files()
         for path in files:
             kept = self._kept(path)
             text = read_bytes(path)
-            if text != read_bytes(kept):
+            if text != read_bytes(kept) and _changed(path) < taken_s - _TICK_S:
                 os.makedirs(os.path.dirname(kept), mode=0o750, exist_ok=True)
                 replace_file(kept, text, 0o640)
         for folder, _folders, names in os.walk(self.kept_dir):
@@ -88,6 +93,14 @@ class Strangers:
 
     def _kept(self, path: str) -> str:
         return os.path.join(self.kept_dir, os.path.relpath(path, self.dynamic_dir))
+
+
+def _changed(path: str) -> float:
+    """When the file was changed or renamed; the epoch when it is gone."""
+    try:
+        return os.stat(path).st_ctime
+    except OSError:
+        return 0.0
 
 
 def broken(path: str) -> str:

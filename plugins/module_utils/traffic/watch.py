@@ -6,12 +6,11 @@ canary has plainly failed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic import prometheus
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import (
     DEFAULT_METRICS,
     Checks,
@@ -20,12 +19,14 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis
     judge_canary,
     judge_ratio,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.beside import Beside
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import Counter
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts, Snapshot
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import ProbeLoop
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import Probes
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prober_data import ProberData
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress, figures
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prometheus import Queries
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
 
 # Requests that were on their way when the weights changed end in the old counters; those after this pause do not.
@@ -34,6 +35,7 @@ SETTLE_S = 0.3
 CHECK_S = 0.3
 _PROBE_S = 1.0
 _QUERY_S = 5.0
+_TABLES_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -94,48 +96,50 @@ class Watch:
         self._progress, self._step, self._alive, self._left_s = progress, step, alive, left_s
         self._canary = route.canary.servers if route.canary else ()
         self._clients = ProberData(plan.prober_dir, route.name) if plan.prober_dir else None
+        self._counter = Counter([*route.primary.servers, *self._canary]) if route.protocol == "tcp" else None
+        self._queries = Queries(plan.prometheus_url, plan.metrics, route, plan.interval)
 
     def run(self) -> Watched:
         """Watches to the end."""
         time.sleep(SETTLE_S)
-        probes = ProbeLoop(self._canary, self._route.health, min(_PROBE_S, self._plan.interval))
-        if self._route.protocol != "tcp":
-            with probes.running():
-                return self._run(probes, None)
-        counter = Counter([*self._route.primary.servers, *self._canary])
-        with probes.running(), counter.running():
-            return self._run(probes, counter)
+        probes = Probes(self._canary, self._route.health)
+        asked = [Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)]
+        with contextlib.ExitStack() as beside:
+            if self._counter:
+                self._counter.begin()
+                beside.enter_context(Beside(self._counter.look, _TABLES_S).running())
+            for each in asked:
+                beside.enter_context(each.running())
+            seen = self._run(asked)
+        seen.queries = self._queries.values
+        return seen
 
-    def _run(self, probes: ProbeLoop, counter: Counter | None) -> Watched:
+    def _run(self, asked: list[Beside]) -> Watched:
         plan, seen = self._plan, Watched()
         begin, start = time.monotonic(), self._api.snapshot(self._route)
         checks = Checks(plan.metrics, plan.threshold)
         client_checks = Checks([m for m in plan.metrics if m.min is not None], plan.threshold)
         checks.look(0.0, Counts())
-        asked = 0.0
-        while True:
+        fault, final = "", False
+        while not (seen.breached or final):
             time.sleep(max(0.0, min(CHECK_S, begin + plan.interval - time.monotonic())))
             self._alive()
             seen.seconds = time.monotonic() - begin
             final = seen.seconds >= plan.interval
-            self._count(seen, self._api.snapshot(self._route), start, counter)
-            fault = probes.take_fault()
-            if final or seen.seconds - asked >= _QUERY_S:
-                asked = seen.seconds
-                fault = self._query(seen, final) or fault
+            self._count(seen, self._api.snapshot(self._route), start)
+            fault = next(filter(None, [each.take_fault() for each in asked]), "")
             if checks.look(seen.seconds, seen.canary, fault):
                 seen.reason, seen.breached = checks.reason, True
             if seen.clients is not None and client_checks.look(seen.seconds, seen.clients):
                 seen.reason, seen.breached = f"by the prober, {client_checks.reason}", True
             self._say(seen)
-            if seen.breached or final:
-                break
         if not seen.breached:
-            seen.reason = judge_canary(seen.canary, plan.metrics, final=True) or fault or seen.verdict.reason
+            whole = judge_canary(seen.canary, plan.metrics, final=True)
+            seen.reason = whole or fault or self._queries.last() or seen.verdict.reason
         return seen
 
-    def _count(self, seen: Watched, now: Snapshot, start: Snapshot, counter: Counter | None) -> None:
-        seen.primary, seen.canary = self._sides(now, start, counter)
+    def _count(self, seen: Watched, now: Snapshot, start: Snapshot) -> None:
+        seen.primary, seen.canary = self._sides(now, start)
         if not self._route.mirror:
             children = self._route.children()
             share = children[-1][2] / sum(weight for _name, _side, weight in children) if len(children) > 1 else 0.0
@@ -145,26 +149,10 @@ class Watch:
         if self._clients is not None:
             seen.clients = self._clients.read()
 
-    def _sides(self, now: Snapshot, start: Snapshot, counter: Counter | None) -> tuple[Counts, Counts]:
-        if counter is not None:
-            return Counts(counter.count(self._route.primary.servers)), Counts(counter.count(self._canary))
+    def _sides(self, now: Snapshot, start: Snapshot) -> tuple[Counts, Counts]:
+        if self._counter is not None:
+            return Counts(self._counter.count(self._route.primary.servers)), Counts(self._counter.count(self._canary))
         return primary_since(self._route, now, start), canary_since(self._route, now, start)
-
-    def _query(self, seen: Watched, final: bool) -> str:
-        """What a Prometheus finds wrong; no value is a fault at the end only."""
-        for metric in self._plan.metrics:
-            if not metric.query:
-                continue
-            query = prometheus.fill_in(metric.query, self._route, self._plan.interval)
-            try:
-                value = prometheus.ask(self._plan.prometheus_url, query)
-            except ReplatformError as exc:
-                return str(exc)
-            seen.queries[metric.name] = value
-            reason = (f"{metric.name} has no value" if final else "") if value is None else metric.judge(value)
-            if reason:
-                return reason
-        return ""
 
     def _say(self, seen: Watched) -> None:
         left = max(0.0, self._plan.interval - seen.seconds)

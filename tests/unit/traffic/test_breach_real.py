@@ -9,24 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import Controller
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watch
 
+from .conftest import until
 from .test_edge_real import HOST, params, shift
 
 DEAD_MAN = str(pathlib.Path(__file__).parents[3] / "roles/edge/files/deadman.py")
 NONSENSE = "http:\n  routers: {x: {rule: 7, nonsense: true}}\n"
 GOOD = "http:\n  middlewares: {theirs: {headers: {customRequestHeaders: {X-Theirs: 'yes'}}}}\n"
-
-
-def until(true, seconds=180.0):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not within time"
-        time.sleep(0.02)
 
 
 def in_background(action):
@@ -62,7 +56,9 @@ def test_a_breach_does_not_wait_for_the_end_of_the_interval(edge, sides, traffic
     assert isinstance(raised[0], RefusedError) and "request-success-rate" in str(raised[0])
     watched, back = (record["data"] for record in records(edge, "weight"))
     assert watched["passed"] is False and watched["watched_s"] < 60
-    assert back["weight"] == 0 and back["back_ms"] >= back["in_effect_ms"]
+    assert back["weight"] == 0
+    # Three seconds are promised on a host that has nothing else to do; the rest is for one that has.
+    assert back["in_effect_ms"] <= back["back_ms"] < 15_000
     progress = json.loads((edge.state_dir / "app.progress.json").read_text())
     assert (progress["step"], progress["weight"]) == ("failed", 0)
 
@@ -168,7 +164,36 @@ def test_a_module_whose_controller_is_gone_puts_the_last_safe_weight_back(edge, 
     module.stdout.close()
     assert module.wait(60) != 0
     assert shift(edge, sides, state="present")["weight"] == 0
-    assert "nobody reads" in records(edge, "weight")[-1]["data"]["reason"]
+    reason = records(edge, "weight")[-1]["data"]["reason"]
+    assert (
+        "nobody reads" in reason
+        and "the last safe weight 0 of service 'app' was written back and is in effect" in reason
+    )
+
+
+def test_an_error_of_our_own_in_a_watch_leaves_the_last_safe_weight(edge, sides, monkeypatch):
+    def broken(_watch):
+        raise KeyError("a mistake")
+
+    shift(edge, sides, state="present")
+    monkeypatch.setattr(Watch, "run", broken)
+    with pytest.raises(ReplatformError, match=r"a mistake.*written back and is in effect"):
+        shift(edge, sides)
+    monkeypatch.undo()
+    assert shift(edge, sides, state="present")["weight"] == 0
+
+
+def test_a_file_that_breaks_in_a_watch_that_goes_well_does_not_block_a_later_way_back(edge, sides):
+    theirs = edge.dynamic_dir / "theirs.yml"
+    theirs.write_text(GOOD)
+    shift(edge, sides, state="present")
+    run, raised = in_background(lambda: shift(edge, sides, interval=3))
+    until(lambda: "step_left_s" in (edge.state_dir / "app.progress.json").read_text())
+    theirs.write_text(NONSENSE)
+    run.join()
+    assert isinstance(raised[0], RefusedError) and "Traefik takes no change" in str(raised[0])
+    assert shift(edge, sides, state="rolled_back")["weight"] == 0
+    assert theirs.read_text() == GOOD and theirs.with_name("theirs.yml.set-aside").read_text() == NONSENSE
 
 
 def test_a_controller_that_does_not_touch_its_sign_is_gone(tmp_path):
@@ -177,8 +202,11 @@ def test_a_controller_that_does_not_touch_its_sign_is_gone(tmp_path):
     with open(os.devnull, "wb") as output:
         there = Controller(str(sign), 60, output.fileno())
         gone = Controller(str(sign), 1e-9, output.fileno())
-        assert there.lost() == "" and gone.lost() == "" or "no sign" in gone.lost()
+        assert there.lost() == "" and Controller("", 1e-9, output.fileno()).lost() == ""
+        gone.lost()
         assert "no sign of the controller" in gone.lost()
+        gone.close()
+        assert not sign.exists()
 
 
 def test_the_orders_are_gone_after_each_step(edge, sides):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic import connections, prometheus
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import Checks, Metric
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.beside import Beside
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts, parse
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prober_data import ProberData
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress
@@ -110,6 +113,31 @@ def test_other_answers_are_refused(answer):
         prometheus.read(answer, "q")
 
 
+def test_a_query_without_a_value_is_wrong_only_at_the_end(monkeypatch):
+    answers = {"few": None, "many": 7.0}
+    monkeypatch.setattr(prometheus, "ask", lambda _url, query: answers[query])
+    queries = prometheus.Queries("u", [Metric("a", min=1, query="few"), Metric("b", max=9, query="many")], ROUTE, 1)
+    assert queries.look() == "" and queries.values == {"a": None, "b": 7.0}
+    assert queries.last() == "a has no value"
+    answers.update(few=1.0, many=10.0)
+    assert queries.look() == "b 10 is above 9"
+
+
+def test_what_is_looked_at_beside_a_watch_is_told_once():
+    looked = threading.Semaphore(0)
+    faults = iter(["gone"])
+
+    def look():
+        looked.release()
+        return next(faults, "")
+
+    beside = Beside(look, 0.001)
+    with beside.running():
+        for _look in range(3):
+            looked.acquire()
+    assert [beside.take_fault(), beside.take_fault()] == ["gone", ""]
+
+
 def test_names_are_put_into_a_query():
     query = prometheus.fill_in("<service> <primary> <canary> [<interval>]", ROUTE, 2.5)
     assert query == "app@file app-swarm@file app-k3s@file [3s]"
@@ -169,11 +197,15 @@ def test_a_strangers_file_goes_back_to_what_was_taken_of_it(tmp_path):
     (dynamic / "sub/a.yml").write_text("a: 1")
     (dynamic / "gone.yml").write_text("a: 1")
     strangers = Strangers(str(dynamic), str(kept))
-    strangers.keep()
+    now = time.time() + 3600
+    strangers.keep(now)
     (dynamic / "gone.yml").unlink()
-    strangers.keep()
+    strangers.keep(now)
     assert not (kept / "gone.yml").exists()
     (dynamic / "sub/a.yml").write_text("a: [")
+    # What changed after our own change was written may be what Traefik refuses.
+    strangers.keep(os.stat(dynamic / "sub/a.yml").st_ctime)
+    assert (kept / "sub/a.yml").read_text() == "a: 1"
     (dynamic / "new.yml").write_text("b: [")
     assert strangers.mend(strangers.files()) == [str(dynamic / "new.yml"), str(dynamic / "sub/a.yml")]
     assert (dynamic / "sub/a.yml").read_text() == "a: 1" and not (dynamic / "new.yml").exists()

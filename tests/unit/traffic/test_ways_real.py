@@ -13,8 +13,8 @@ import time
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 
-from .conftest import free_port
-from .test_breach_real import in_background, records, until
+from .conftest import free_port, until
+from .test_breach_real import in_background, records
 from .test_edge_real import HOST, metrics, shift
 
 
@@ -80,7 +80,7 @@ def test_nobody_approves(edge, sides):
 def test_copies_of_safe_requests_are_judged_before_the_first_weight(edge, sides, traffic):
     shift(edge, sides, state="present")
     with traffic(edge.web, HOST) as requests:
-        run, raised = in_background(lambda: shift(edge, sides, mirror_weight=100, max_weight=50, interval=1))
+        run, raised = in_background(lambda: shift(edge, sides, mirror_weight=100, max_weight=50, interval=5))
         until(lambda: edge.get("/api/http/routers/app-safe@file") == 200)
         until(lambda: sides[1].served > 5)
         swarm = [side for status, side in requests.answers]
@@ -104,14 +104,16 @@ def test_a_copy_that_fails_keeps_all_traffic_where_it_is(edge, sides, traffic):
 
 def test_a_thing_is_never_done_twice_by_a_copy(edge, sides):
     shift(edge, sides, state="present")
-    run, _raised = in_background(lambda: shift(edge, sides, mirror_weight=100, max_weight=50, interval=8))
+    run, _raised = in_background(lambda: shift(edge, sides, mirror_weight=100, max_weight=50, interval=600))
     until(lambda: edge.get("/api/http/routers/app-safe@file") == 200)
     for _time in range(5):
         ask(edge, method="POST")
         ask(edge)
     until(lambda: sides[1].methods.count("GET") == 5)
     assert edge.get("/api/http/routers/app-safe@file") == 200 and "POST" not in sides[1].methods
+    shift(edge, sides, state="rolled_back", lock_timeout=60)
     run.join()
+    assert edge.get("/api/http/routers/app-safe@file") == 404
 
 
 def test_without_analysis_all_goes_at_once_but_not_to_a_dead_side(edge, sides):
@@ -135,7 +137,7 @@ def test_sessions_stay_until_they_end(edge, sides):
     _status, side, cookie = ask(edge)
     cookie = cookie.split(";")[0]
     assert side == "swarm"
-    run, raised = in_background(lambda: shift(edge, sides, drain_timeout=60, interval=1, **affinity))
+    run, raised = in_background(lambda: shift(edge, sides, drain_timeout=60, interval=4, **affinity))
     file = edge.dynamic_dir / "app.yml"
     until(lambda: '"weight": 999' in file.read_text())
     until(lambda: json.loads((edge.state_dir / "app.progress.json").read_text())["step"] == "drain")
@@ -149,7 +151,7 @@ def test_sessions_stay_until_they_end(edge, sides):
     assert raised == []
     assert '"weight": 100' in file.read_text() and ask(edge, cookie=cookie)[1] == "k3s"
     (drained,) = records(edge, "drain")
-    assert drained["data"]["drained"] and drained["data"]["waited_s"] >= 1
+    assert drained["data"]["drained"]
     assert shift(edge, sides, **affinity)["steps"] == []
 
 
@@ -178,7 +180,7 @@ def tcp_side(edge):
 
 
 def test_a_tcp_service_moves_and_its_connections_stay(edge, tcp_sides):
-    tcp = {"protocol": "tcp", "rule": "HostSNI(`*`)", "entry_points": ["tcp-1"], "interval": 3}
+    tcp = {"protocol": "tcp", "rule": "HostSNI(`*`)", "entry_points": ["tcp-1"], "interval": 6}
     assert shift(edge, tcp_sides, state="present", **tcp)["weight"] == 0
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(socket.create_connection(("127.0.0.1", edge.tcp), timeout=60))
