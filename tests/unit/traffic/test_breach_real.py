@@ -103,6 +103,16 @@ def test_a_way_back_that_nobody_can_verify_says_so(edge, sides):
     assert '"weight": 0' in (edge.dynamic_dir / "app.yml").read_text()
 
 
+def test_an_edge_that_ends_in_a_watch_leaves_the_safe_file_and_says_that_nobody_knows(edge, sides):
+    shift(edge, sides, state="present")
+    run, raised = in_background(lambda: shift(edge, sides, interval=600))
+    until(lambda: "step_left_s" in (edge.state_dir / "app.progress.json").read_text())
+    edge.stop()
+    run.join()
+    assert "the last safe weight 0 of service 'app' was written back, but this is NOT VERIFIED" in str(raised[0])
+    assert '"weight": 100' in (edge.dynamic_dir / "app.yml").read_text()
+
+
 def test_a_person_gets_it_back_while_a_shift_is_under_way(edge, sides):
     shift(edge, sides, max_weight=50)
     run, raised = in_background(lambda: shift(edge, sides, interval=600))
