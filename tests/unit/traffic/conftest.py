@@ -24,7 +24,7 @@ SAMPLE = 3
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the long tests only a few, drawn anew with each commit; all of them with TRAFFIC=all, or where they are named."""
-    named = any("traffic" in argument for argument in config.invocation_params.args)
+    named = any("unit/traffic" in str(argument) for argument in config.invocation_params.args)
     long = [item for item in items if item.path.parent == pathlib.Path(__file__).parent and item.path.name in LONG]
     if named or os.environ.get("TRAFFIC") == "all" or len(long) <= SAMPLE:
         return
