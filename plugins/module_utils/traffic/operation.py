@@ -107,8 +107,9 @@ class ShiftOperation:
         return self.world
 
     def act(self, step: Step) -> dict[str, t.Any]:
-        """Does one step and returns what was measured, JSON-ready."""
-        self._go_on()
+        """Does one step and returns what was measured, JSON-ready. The way back needs nobody who hears of it."""
+        if not self._goes_back:
+            self._go_on()
         if step.name == "gate":
             return self._gate(step)
         route = after(self.world, step, self.wanted)

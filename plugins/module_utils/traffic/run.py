@@ -38,9 +38,8 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
         Progress(os.path.join(store.state_dir, f"{wanted.route.name}.progress.json"), wanted.route.name),
         check_mode=check_mode,
     )
-    if wanted.state == "rolled_back" and not check_mode:
-        store.call_back()
-    lock = contextlib.nullcontext() if check_mode else store.locked(params["lock_timeout"])
+    waiting = store.call_back if wanted.state == "rolled_back" else lambda: None
+    lock = contextlib.nullcontext() if check_mode else store.locked(params["lock_timeout"], waiting)
 
     with contextlib.closing(controller), lock:
         if not check_mode:

@@ -66,8 +66,7 @@ class Store:
 
     def call_back(self) -> None:
         """Asks a run that holds the lock to end, since somebody wants all traffic back."""
-        os.makedirs(self.state_dir, mode=0o750, exist_ok=True)
-        replace_file(self._called_back, "", 0o640)
+        replace_file(self._called_back, "", 0o640, durable=False)
 
     def called_back(self) -> bool:
         return os.path.exists(self._called_back)
@@ -78,10 +77,10 @@ class Store:
             os.unlink(self._called_back)
 
     @contextlib.contextmanager
-    def locked(self, timeout_s: float) -> t.Iterator[None]:
+    def locked(self, timeout_s: float, waiting: t.Callable[[], None] = lambda: None) -> t.Iterator[None]:
         """Holds the route alone; a run whose controller was killed goes on by itself, and is waited for.
 
-        Raises C(RefusedError) with the holder's process id after O(timeout_s).
+        O(waiting) is called again and again while another run holds it. Raises C(RefusedError) with the holder's process id after O(timeout_s).
         """
         os.makedirs(self.state_dir, mode=0o750, exist_ok=True)
         with open(self._lock, "a+", encoding="utf-8") as handle:
@@ -97,6 +96,7 @@ class Store:
                             f"process {handle.read().strip() or '?'} is still shifting this service ({self._lock}); "
                             "let it end, or end it, and run again"
                         ) from exc
+                    waiting()
                     time.sleep(0.2)
             handle.truncate(0)
             handle.write(str(os.getpid()))

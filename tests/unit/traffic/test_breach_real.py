@@ -13,7 +13,7 @@ import threading
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import Controller
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watch
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watch, Watched
 
 from .conftest import until
 from .test_edge_real import HOST, params, shift
@@ -101,6 +101,22 @@ def test_a_way_back_that_nobody_can_verify_says_so(edge, sides):
     with pytest.raises(ReplatformError, match="NOT VERIFIED"):
         shift(edge, sides, state="rolled_back")
     assert '"weight": 0' in (edge.dynamic_dir / "app.yml").read_text()
+
+
+def test_a_breach_goes_back_though_the_controller_is_gone_by_then(edge, sides, monkeypatch):
+    gone = []
+
+    def breached(_watch):
+        gone.append("gone")
+        return Watched("fails", breached=True)
+
+    shift(edge, sides, max_weight=50)
+    monkeypatch.setattr(Watch, "run", breached)
+    monkeypatch.setattr(Controller, "lost", lambda _self: "".join(gone))
+    with pytest.raises(RefusedError, match="fails"):
+        shift(edge, sides)
+    monkeypatch.undo()
+    assert shift(edge, sides, state="present")["weight"] == 0
 
 
 def test_an_edge_that_ends_in_a_watch_leaves_the_safe_file_and_says_that_nobody_knows(edge, sides):
