@@ -68,7 +68,7 @@ repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, re
 soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, every test on a real Traefik, every molecule scenario
 	$(call say,Soak)
 	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
-	@unpacked=$$(tools/apt-unpack prometheus); PATH=$$unpacked/usr/bin:$$PATH TRAFFIC=all pytest tests/unit/traffic
+	@unpacked=$$(tools/apt-unpack prometheus); PATH=$$unpacked/usr/bin:$$PATH pytest tests/unit/traffic
 	@tests/repositories/run
 	@lab/prepare
 	@molecule test --all

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
-import os
 import pathlib
 import random
 import shutil
@@ -23,10 +22,10 @@ SAMPLE = 3
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the long tests only a few, drawn anew with each commit; all of them with TRAFFIC=all, or where they are named."""
+    """Of the long tests only a few, drawn anew with each commit, unless this folder or what is in it is asked for."""
     named = any("unit/traffic" in str(argument) for argument in config.invocation_params.args)
     long = [item for item in items if item.path.parent == pathlib.Path(__file__).parent and item.path.name in LONG]
-    if named or os.environ.get("TRAFFIC") == "all" or len(long) <= SAMPLE:
+    if named or len(long) <= SAMPLE:
         return
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=config.rootpath, capture_output=True, text=True, check=False
