@@ -131,15 +131,16 @@ class Checks:
         return self.failed >= self._threshold
 
 
-def judge_ratio(canary: float, total: float, share: float) -> Verdict:
+def judge_ratio(canary: float, total: float, share: float, checks: float = 0.0) -> Verdict:
     """Whether O(canary) of O(total) requests fits O(share), from 0 to 1.
 
     The bound is binomial, with two requests and one percent of slack for those that were on their way when the weight
-    changed. Fewer than C(MIN_RATIO_SAMPLES) requests prove nothing.
+    changed. Up to O(checks) of them may have been health checks, of either side. Fewer than C(MIN_RATIO_SAMPLES) other
+    requests prove nothing.
     """
-    if total < MIN_RATIO_SAMPLES:
+    if total - checks < MIN_RATIO_SAMPLES:
         return Verdict()
-    slack = _SIGMA * math.sqrt(total * share * (1.0 - share)) + 2.0 + 0.01 * total
+    slack = _SIGMA * math.sqrt(total * share * (1.0 - share)) + 2.0 + 0.01 * total + checks
     ratio = canary / total
     if abs(canary - total * share) > slack:
         return Verdict(

@@ -7,18 +7,20 @@ from __future__ import annotations
 import socket
 import struct
 import typing as t
+from functools import partial
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 # States of include/net/tcp_states.h: established, FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT, CLOSE-WAIT, LAST-ACK, CLOSING.
-_MADE = {"01", "04", "05", "06", "08", "09", "0B"}
+_ESTABLISHED = "01"
+_MADE = {_ESTABLISHED, "04", "05", "06", "08", "09", "0B"}
 
 
-def read(text: str) -> set[tuple[str, str]]:
-    """Local and remote address, as C(host:port), of each connection that was made, in one of the kernel's tables."""
+def read(text: str, states: t.Container[str] = _MADE) -> set[tuple[str, str]]:
+    """Local and remote address, as C(host:port), of each connection in one of O(states), in one of the kernel's tables."""
     found = set()
     for line in text.splitlines()[1:]:
         fields = line.split()
-        if len(fields) > 3 and fields[3] in _MADE:
+        if len(fields) > 3 and fields[3] in states:
             found.add((_address(fields[1]), _address(fields[2])))
     return found
 
@@ -35,7 +37,7 @@ def _address(field: str) -> str:
 class Counter:
     """Counts the connections to O(servers) (C(address:port)), those left out that were there at the beginning.
 
-    A connection stays in the tables for a minute after its end, so a short one is seen too.
+    A connection stays in the tables for a minute after its end, so a short one is seen too: a health check as well.
     """
 
     def __init__(self, servers: t.Collection[str], look: t.Callable[[], set[tuple[str, str]]] | None = None) -> None:
@@ -64,9 +66,9 @@ class Counter:
 
 
 def established(servers: t.Collection[str], look: t.Callable[[], set[tuple[str, str]]] | None = None) -> int:
-    """How many connections to O(servers) there are, those about to end included."""
+    """How many connections to O(servers) are open."""
     remote = {_resolved(server) for server in servers}
-    return sum(1 for _local, server in (look or _look)() if server in remote)
+    return sum(1 for _local, server in (look or partial(_look, {_ESTABLISHED}))() if server in remote)
 
 
 def _resolved(server: str) -> str:
@@ -74,12 +76,12 @@ def _resolved(server: str) -> str:
     return f"{socket.gethostbyname(host)}:{port}"
 
 
-def _look() -> set[tuple[str, str]]:
+def _look(states: t.Container[str] = _MADE) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for table in _TABLES:
         try:
             with open(table, encoding="ascii") as handle:
-                found |= read(handle.read())
+                found |= read(handle.read(), states)
         except OSError:
             continue  # a kernel without IPv6 has no second table
     return found

@@ -97,6 +97,9 @@ class Watch:
         self._canary = route.canary.servers if route.canary else ()
         self._clients = ProberData(plan.prober_dir, route.name) if plan.prober_dir else None
         self._counter = Counter([*route.primary.servers, *self._canary]) if route.protocol == "tcp" else None
+        servers = len(route.primary.servers) + len(self._canary)
+        # Traefik's checks and our own are among the connections, but not among the requests that Traefik counts.
+        self._checks_a_second = servers / route.health.interval + len(self._canary) / _PROBE_S if self._counter else 0.0
         self._queries = Queries(plan.prometheus_url, plan.metrics, route, plan.interval)
 
     def run(self) -> Watched:
@@ -145,7 +148,8 @@ class Watch:
             share = children[-1][2] / sum(weight for _name, _side, weight in children) if len(children) > 1 else 0.0
             total = seen.canary.total + seen.primary.total
             # Cookies keep clients where they are: shares of requests say nothing about the weight then.
-            seen.verdict = Verdict() if self._route.sticky else judge_ratio(seen.canary.total, total, share)
+            if not self._route.sticky:
+                seen.verdict = judge_ratio(seen.canary.total, total, share, self._checks_a_second * seen.seconds)
         if self._clients is not None:
             seen.clients = self._clients.read()
 

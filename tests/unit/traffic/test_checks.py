@@ -153,6 +153,7 @@ TABLE = """  sl  local_address rem_address   st tx_queue rx_queue
 
 def test_the_kernels_table_is_read():
     assert connections.read(TABLE) == {("127.0.0.1:50000", "127.0.0.1:8080"), ("127.0.0.1:50001", "127.0.0.1:8080")}
+    assert connections.read(TABLE, {"01"}) == {("127.0.0.1:50000", "127.0.0.1:8080")}
 
 
 def test_each_new_connection_counts_once():

@@ -158,6 +158,8 @@ def test_the_opposite_share_is_not(total, weight):
 
 
 def test_too_few_requests_prove_nothing():
+    assert not judge_ratio(95, 100, 1.0).passed and judge_ratio(95, 100, 1.0, 5).passed
+    assert judge_ratio(0, 49, 1.0, 20) == judge_ratio(0, 29, 1.0)
     verdict = judge_ratio(29, 29, 0)
     assert verdict.passed and verdict.ratio is None
 
