@@ -12,7 +12,7 @@ from functools import partial
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 # States of include/net/tcp_states.h: established, FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT, CLOSE-WAIT, LAST-ACK, CLOSING.
 _ESTABLISHED = "01"
-_MADE = {_ESTABLISHED, "04", "05", "06", "08", "09", "0B"}
+_MADE = frozenset({_ESTABLISHED, "04", "05", "06", "08", "09", "0B"})
 
 
 def read(text: str, states: t.Container[str] = _MADE) -> set[tuple[str, str]]:
