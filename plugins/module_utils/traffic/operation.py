@@ -213,9 +213,7 @@ class ShiftOperation:
         left_s = len(left) * self.plan.interval
         watch = Watch(route, self.api, self.plan, self.progress, step.name, self._go_on, left_s)
         seen = watch.run()
-        self._count(seen.reason)
-        if seen.breached:
-            self._breaches, self._breached_at = self.wanted.threshold, time.monotonic()
+        self._count(seen.reason, seen.breached)
         if not seen.reason:
             self._passed(route)
         return {**seen.record(), "failed": self._failed(route, self.api.snapshot(route), before)}
@@ -250,7 +248,7 @@ class ShiftOperation:
             before = self.api.snapshot(route)
             mended += self._await_back(route)
             result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
-            if breached and self._breached_at:
+            if breached:
                 result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
             if mended:
                 result["strangers_set_aside"] = mended
@@ -371,6 +369,9 @@ class ShiftOperation:
             self._go_on()
             time.sleep(min(1.0, max(0.0, end - time.monotonic())))
 
-    def _count(self, reason: str) -> None:
-        self._breaches = self._breaches + 1 if reason else 0
+    def _count(self, reason: str, breached: bool = False) -> None:
+        """Notes how a check went; O(breached) says that it made up all of a breach by itself."""
+        self._breaches = (self.wanted.threshold if breached else self._breaches + 1) if reason else 0
         self._breach = reason
+        if self._breaches >= self.wanted.threshold:
+            self._breached_at = time.monotonic()

@@ -102,6 +102,8 @@ def test_a_canary_that_fails_two_percent_brings_all_traffic_back(edge, sides, tr
         served, answered = sides[1].served, len(requests.answers)
         until(lambda: len(requests.answers) > answered + 20)
         assert sides[1].served == served
+    records = map(json.loads, (edge.state_dir / "journal.jsonl").read_text().splitlines())
+    assert [r["data"]["weight"] for r in records if "back_ms" in r["data"]] == [0]
     assert shift(edge, sides, state="present")["weight"] == 0
 
 
