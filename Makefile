@@ -57,7 +57,7 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
 	@tools/apt-install zstd
-	@unpacked=$$(tools/apt-unpack docker-registry); PATH=$$unpacked/usr/bin:$$PATH pytest -n 2
+	@unpacked=$$(tools/apt-unpack docker-registry prometheus); PATH=$$unpacked/usr/bin:$$PATH pytest -n 2
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
@@ -65,9 +65,10 @@ repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, re
 	@tests/repositories/run
 
 .PHONY: soak
-soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, and every molecule scenario
+soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, every test on a real Traefik, every molecule scenario
 	$(call say,Soak)
 	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
+	@unpacked=$$(tools/apt-unpack prometheus); PATH=$$unpacked/usr/bin:$$PATH pytest tests/unit/traffic
 	@tests/repositories/run
 	@lab/prepare
 	@molecule test --all

@@ -145,6 +145,19 @@ def _in_percent(value: t.Any) -> bool:
     return _whole(value) and 1 <= value <= 100
 
 
+def _metric(value: t.Any) -> bool:
+    bounds = value.get("threshold_range") if isinstance(value, dict) else None
+    if not (
+        isinstance(bounds, dict) and bounds and all(map(_number, bounds.values())) and bounds.keys() <= {"min", "max"}
+    ):
+        return False
+    if value.get("name") == "request-success-rate":
+        return bounds.keys() == {"min"} and 0 <= bounds["min"] <= 100
+    if value.get("name") == "request-duration":
+        return bounds.keys() == {"max"} and bounds["max"] > 0
+    return bool(value.get("name")) and bool(value.get("query"))
+
+
 def _number(value: t.Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -155,8 +168,12 @@ _LIMITS: list[tuple[str, str, t.Callable[[t.Any], bool]]] = [
     ("edge_analysis.threshold", "a number of failed checks, 1 or more", lambda v: _whole(v) and v >= 1),
     ("edge_analysis.max_weight", "a percentage from 1 to 100", lambda v: _whole(v) and 1 <= v <= 100),
     ("edge_analysis.step_weights", "a list of rising percentages from 1 to 100", _rising),
-    ("edge_analysis.request_success_rate.min", "a percentage from 0 to 100", lambda v: _number(v) and 0 <= v <= 100),
-    ("edge_analysis.request_duration.max", "a number of milliseconds above 0", lambda v: _number(v) and v > 0),
+    (
+        "edge_analysis.metrics",
+        "a list of metrics with name and threshold_range (request-success-rate: min, %; request-duration: max, ms; others: query)",
+        lambda v: isinstance(v, list) and all(map(_metric, v)),
+    ),
+    ("edge_analysis.mirror_weight", "a percentage from 0 to 100", lambda v: _whole(v) and 0 <= v <= 100),
     ("edge_http_port", "a port from 1 to 65535", lambda v: _whole(v) and 0 < v < 65536),
     ("edge_api_port", "a port from 1 to 65535", lambda v: _whole(v) and 0 < v < 65536),
     ("prober_rate", "a number of requests a second above 0", lambda v: _number(v) and v > 0),

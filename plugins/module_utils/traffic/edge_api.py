@@ -27,20 +27,32 @@ class EdgeApi:
 
         Raises C(ReplatformError) when the API can not be read.
         """
-        parent = self._get_json(f"/api/http/services/{quote(route.name)}@file")
         return (
-            shows_weights(parent, route)
-            and shows_router(self._get_json(f"/api/http/routers/{quote(route.name)}@file"), route)
+            shows_weights(self._object(route, "services", route.name), route)
+            and shows_router(self._object(route, "routers", route.name), route)
             and all(
-                shows_servers(self._get_json(f"/api/http/services/{quote(name)}@file"), side.servers)
+                shows_servers(self._object(route, "services", name), side.servers)
                 for name, side, _weight in route.children()
+            )
+            and (not route.mirror or shows_mirror(self._object(route, "services", f"{route.name}-mirror"), route))
+            and (
+                route.protocol == "tcp"
+                or bool(self._object(route, "routers", f"{route.name}-safe")) == bool(route.mirror)
             )
         )
 
+    def takes_changes(self, middleware: str, header: str, value: str) -> bool:
+        """Whether Traefik has a middleware that sets O(header) to O(value)."""
+        seen = self._get_json(f"/api/http/middlewares/{quote(middleware)}@file") or {}
+        return bool(seen.get("headers", {}).get("customRequestHeaders", {}).get(header) == value)
+
     def snapshot(self, route: Route) -> metrics.Snapshot:
         """What has been counted for this route and its children so far."""
-        names = [route.name, *(name for name, _side, _weight in route.children())]
+        names = [route.name, f"{route.name}-safe", *(name for name, _side, _weight in route.children())]
         return metrics.parse(self._get("/metrics")[1], names)
+
+    def _object(self, route: Route, kind: str, name: str) -> dict[str, t.Any] | None:
+        return self._get_json(f"/api/{route.protocol}/{kind}/{quote(name)}@file")
 
     def _get_json(self, path: str) -> dict[str, t.Any] | None:
         status, body = self._get(path)
@@ -76,14 +88,23 @@ def shows_weights(service: t.Mapping[str, t.Any] | None, route: Route) -> bool:
         (child["name"].split("@")[0], child.get("weight", 1))
         for child in service.get("weighted", {}).get("services", [])
     ]
-    return seen == [(name, weight) for name, _side, weight in route.children()]
+    sticky = service.get("weighted", {}).get("sticky", {}).get("cookie", {}).get("name", "")
+    return sticky == route.sticky and seen == [(name, weight) for name, _side, weight in route.children()]
+
+
+def shows_mirror(service: t.Mapping[str, t.Any] | None, route: Route) -> bool:
+    """Whether the API's answer for the mirroring service copies what O(route) says and is enabled."""
+    mirrors = (service or {}).get("mirroring", {}).get("mirrors") or [{}]
+    return (service or {}).get("status") == "enabled" and mirrors[0].get("percent") == route.mirror
 
 
 def shows_servers(service: t.Mapping[str, t.Any] | None, servers: t.Sequence[str]) -> bool:
     """Whether the API's answer for a child has exactly these servers."""
     if not service or service.get("status") != "enabled":
         return False
-    return sorted(s["url"] for s in service.get("loadBalancer", {}).get("servers") or []) == sorted(servers)
+    return sorted(s.get("url") or s["address"] for s in service.get("loadBalancer", {}).get("servers") or []) == sorted(
+        servers
+    )
 
 
 def shows_router(router: t.Mapping[str, t.Any] | None, route: Route) -> bool:

@@ -30,6 +30,26 @@ class Counts:
             {bound: count - before.buckets.get(bound, 0) for bound, count in self.buckets.items()},
         )
 
+    @property
+    def success_rate(self) -> float | None:
+        """Percent of the requests that did not end in a 5xx answer; None without requests."""
+        return 100.0 * (self.total - self.failed) / self.total if self.total > 0 else None
+
+    def slower_than(self, milliseconds: float) -> float:
+        """How many requests took longer, by linear interpolation inside the bucket; none above the last finite bound."""
+        bounds = sorted(self.buckets)
+        if not bounds:
+            return 0.0
+        at, lower, below = milliseconds / 1000, 0.0, 0.0
+        for bound in bounds:
+            count = self.buckets[bound]
+            if bound == float("inf"):
+                break
+            if at <= bound:
+                return self.buckets[bounds[-1]] - below - (count - below) * (at - lower) / (bound - lower)
+            lower, below = bound, count
+        return 0.0
+
     def quantile_ms(self, q: float) -> float | None:
         """The q-quantile in milliseconds, by linear interpolation inside its bucket; None without requests.
 
@@ -57,6 +77,7 @@ class Snapshot:
 
     services: t.Mapping[str, Counts]
     routers: t.Mapping[str, Counts]
+    last_reload_s: float = 0.0  # since the epoch; 0 when Traefik does not say
 
     def service(self, name: str) -> Counts:
         return self.services.get(name, Counts())
@@ -70,12 +91,16 @@ def parse(text: str, names: t.Collection[str]) -> Snapshot:
     wanted = {f"{name}@file" for name in names}
     services: dict[str, _Sum] = {}
     routers: dict[str, _Sum] = {}
+    last_reload_s = 0.0
     for line in text.splitlines():
         # The metrics of a whole edge are long, and this is read every second: look before taking a line apart.
         if line.startswith("traefik_service_request"):
             kind, sums = "service", services
         elif line.startswith("traefik_router_requests_total"):
             kind, sums = "router", routers
+        elif line.startswith("traefik_config_last_reload_success "):
+            last_reload_s = float(line.split()[1])
+            continue
         else:
             continue
         match = _LINE.match(line)
@@ -85,7 +110,9 @@ def parse(text: str, names: t.Collection[str]) -> Snapshot:
         if labels.get(kind) in wanted:
             name = labels[kind][: -len("@file")]
             sums.setdefault(name, _Sum()).add(match.group(1), labels, float(match.group(3)))
-    return Snapshot({n: s.counts() for n, s in services.items()}, {n: s.counts() for n, s in routers.items()})
+    return Snapshot(
+        {n: s.counts() for n, s in services.items()}, {n: s.counts() for n, s in routers.items()}, last_reload_s
+    )
 
 
 class _Sum:

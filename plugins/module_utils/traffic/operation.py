@@ -4,66 +4,95 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic import analysis
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import analysis, gates
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import established
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts, Snapshot
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import probe_all
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Snapshot
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import any_answers, probe_all
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.reload_trial import takes_changes
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift import Wanted, World, after, serving
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store, broken
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift import (
+    Wanted,
+    World,
+    after,
+    schedule,
+    serving,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import (
+    CHECK_S,
+    SETTLE_S,
+    Plan,
+    Watch,
+    canary_since,
+    primary_since,
+)
 
-# Requests that were on their way when the weights changed end in the old counters; those after this pause do not.
-_SETTLE_S = 0.3
 _POLL_S = 0.05
+# On the way back nobody waits longer than this for a server that may be dead, or for a stranger's file to be let alone.
+_PATIENCE_S = 1.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Timing:
-    """Seconds: how long a weight is watched, how often within, and how long Traefik may take to show a change."""
+    """Seconds: how long Traefik may take to show a change, and how long a side with sessions may take to run empty."""
 
-    interval: float = 10.0
-    sample: float = 1.0
     in_effect: float = 10.0
+    drain: float = 300.0
 
 
 class ShiftOperation:
-    """Holds what this run has learnt (failed checks, what was probed); all else is read from the world each time."""
+    """Holds what this run has learnt (failed checks, gates, what was probed); all else is read from the world each time."""
 
     def __init__(
         self,
         wanted: Wanted,
         store: Store,
         api: EdgeApi,
-        thresholds: analysis.Thresholds,
+        plan: Plan,
         timing: Timing,
+        dead_man: DeadMan,
+        progress: Progress,
         *,
         check_mode: bool = False,
     ) -> None:
         self.wanted = wanted
         self.store = store
         self.api = api
-        self.thresholds = thresholds
+        self.plan = plan
         self.timing = timing
+        self.dead_man = dead_man
+        self.progress = progress
         self.check_mode = check_mode
+        self.strangers = Strangers(store.dynamic_dir, os.path.join(store.state_dir, "strangers"))
         self.world = World(None)
         self._prechecked: Route | None = None
+        self._open_gates: frozenset[tuple[str, int]] = frozenset()
+        self._mirrored = False
         self._breaches = 0
         self._breach = ""
+        self._breached_at = 0.0
 
     def observe(self) -> World:
-        """The world now. In check mode an edge that is not there yet is no fault: nothing is in effect."""
+        """The world now. In check mode, and on the way back, an edge that does not answer is no fault: nothing is in effect."""
         route, in_effect = self.store.read(), False
         try:
             in_effect = route is not None and self.api.in_effect(route)
+            fault = self._fault()
         except ReplatformError:
-            if not self.check_mode:
+            if not (self.check_mode or self._goes_back):
                 raise
+            fault = ""
         self.world = World(
             route=route,
             in_effect=in_effect,
@@ -71,34 +100,61 @@ class ShiftOperation:
             prechecked=self._prechecked,
             breaches=self._breaches,
             breach=self._breach,
-            fault=self._foreign_fault(),
+            fault=fault,
+            mirrored=self._mirrored,
+            open_gates=self._open_gates,
         )
         return self.world
 
     def act(self, step: Step) -> dict[str, t.Any]:
-        """Does one step and returns what was measured, JSON-ready."""
+        """Does one step and returns what was measured, JSON-ready. The way back needs nobody who hears of it."""
+        if not self._goes_back:
+            self._go_on()
+        if step.name == "gate":
+            return self._gate(step)
         route = after(self.world, step, self.wanted)
+        self.progress.say(step.name, route.weight)
         if step.name == "precheck":
             return self._precheck(route)
-        if step.name == "watch":
-            return self._watch(route, self.api.snapshot(route))
+        if step.name in ("watch", "mirror", "weight"):
+            return self._move(route, step)
+        if step.name == "drain":
+            return self._drain(route)
         if step.name == "settle":
             return {"in_effect_ms": self._await_effect(route)}
-        if step.name == "weight":
-            return self._change_weight(route)
         return {"in_effect_ms": self._write(route)}
 
-    def _foreign_fault(self) -> str:
-        for path in self.store.foreign_files():
-            why = broken(path)
-            if why:
-                return f"{path} can not be read ({why}): Traefik takes no change while it is there; mend it or move it away"
-        return ""
+    def _go_on(self) -> None:
+        """Raises C(ReplatformError) when this run is to end: nobody is there to hear of it, or somebody wants all traffic back."""
+        self.dead_man.check()
+        if self.wanted.state == "shifted" and self.store.called_back():
+            raise ReplatformError(f"another run brings service '{self.wanted.route.name}' back: this one ends")
+
+    @property
+    def _goes_back(self) -> bool:
+        return self.wanted.state == "rolled_back" or self._breaches >= self.wanted.threshold
+
+    def _fault(self) -> str:
+        """A stranger's file that stops every change: one that does not parse, or after which Traefik takes none."""
+        found = self.strangers.broken()
+        if found:
+            return f"{found[0]} can not be read ({found[1]}): Traefik takes no change while it is there; mend it or move it away"
+        if self.check_mode or self._goes_back or not self.strangers.files():
+            return ""
+        route = self.wanted.route
+        unread = self.strangers.unread(self.api.snapshot(route).last_reload_s)
+        # What Traefik has seen and not taken may also be a file that says the same as before.
+        if not unread or not self.strangers.unread(self.api.snapshot(route).last_reload_s):
+            return ""
+        tried_s = time.time()
+        if takes_changes(self.api, self.store.dynamic_dir):
+            self.strangers.keep(tried_s)
+            return ""
+        return f"Traefik takes no change since {', '.join(unread)} was written (see its log); mend it or move it away"
 
     def _precheck(self, route: Route) -> dict[str, t.Any]:
         """Every canary server must answer, and one of the primary's (a task in restart is Traefik's to leave out)."""
-        if self._breaches:
-            time.sleep(self.timing.interval)
+        self._pause_after_breach()
         faults: list[str] = []
         for side in serving(route):
             found = [fault for fault in probe_all(side.servers, route.health).values() if fault]
@@ -108,39 +164,164 @@ class ShiftOperation:
         self._count(faults[0] if faults else "")
         return {"passed": not faults, "faults": faults}
 
-    def _change_weight(self, route: Route) -> dict[str, t.Any]:
+    def _gate(self, step: Step) -> dict[str, t.Any]:
+        name, weight = step.data["gate"], step.data["weight"]
+        gate = next(gate for gate in self.wanted.gates if gate.name == name)
+        service = self.wanted.route.name
+        self._pause_after_breach()
+        self.progress.say(f"gate {name}", weight)
+        said: dict[str, t.Any] = {}
+        if gate.type == "approval":
+            said = gates.await_approval(gate, self.store.state_dir, service, weight, self._go_on)
+            reason = ""
+        else:
+            reason = gates.ask_command(gate, service, weight)
+        if not reason:
+            self._open_gates |= {(name, weight)}
+        self._count(reason)
+        return {"passed": not reason, "reason": reason, **said}
+
+    def _move(self, route: Route, step: Step) -> dict[str, t.Any]:
+        """A step that changes shares, watched; on the way back it is verified instead."""
+        if step.name == "weight" and not route.weight:
+            return self._back(route, "reason" in step.data)
         before = self.api.snapshot(route)
-        down = self.world.route is not None and route.weight < self.world.route.weight
-        if down and not any(not fault for fault in probe_all(route.primary.servers, route.health).values()):
+        current = self.world.route or route
+        if step.name == "weight" and route.weight < current.weight:
+            self._refuse_dead_primary(route)
+        result: dict[str, t.Any] = {}
+        with self.dead_man.armed(self.store.safe_route(current), route):
+            try:
+                if current != route:
+                    result["in_effect_ms"] = self._write(route)
+                result.update(self._watch(route, step, before))
+            except Exception as exc:
+                self._leave_safe(current, route, str(exc))
+                raise
+        for gate in self.wanted.gates if step.name == "weight" else ():
+            gates.use_up(self.store.state_dir, route.name, gate.name, route.weight)
+        if route.protocol == "tcp":
+            result["primary_connections"] = established(route.primary.servers)
+        return result
+
+    def _watch(self, route: Route, step: Step, before: Snapshot) -> dict[str, t.Any]:
+        """Watches for an interval, or until the canary is plainly not good enough. O(before) was read before the write."""
+        if self.wanted.skip_analysis:
+            self._passed(route)
+            return {"passed": True, "reason": "", "failed": self._failed(route, self.api.snapshot(route), before)}
+        left = [weight for weight in schedule(self.wanted) if weight > route.weight]
+        left_s = len(left) * self.plan.interval
+        watch = Watch(route, self.api, self.plan, self.progress, step.name, self._go_on, left_s)
+        seen = watch.run()
+        self._count(seen.reason, seen.breached)
+        if not seen.reason:
+            self._passed(route)
+        return {**seen.record(), "failed": self._failed(route, self.api.snapshot(route), before)}
+
+    def _passed(self, route: Route) -> None:
+        if route.mirror:
+            self._mirrored = True
+        else:
+            self.store.write_safe(route)
+
+    def _leave_safe(self, current: Route, route: Route, reason: str) -> None:
+        """The watch was cut off by an error: nobody knows whether the weight is good, so the last good one comes back."""
+        safe = self.store.safe_route(current)
+        if safe == route or self.store.read() != route:
+            return
+        self.store.write(safe)
+        written = f"{reason}; the last safe weight {safe.weight} of service '{route.name}' was written back"
+        try:
+            self._await_effect(safe)
+        except ReplatformError as exc:
+            raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
+        raise ReplatformError(f"{written} and is in effect")
+
+    def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
+        """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
+        self._refuse_dead_primary(route)
+        faulty = self.strangers.broken()
+        mended = self.strangers.mend([faulty[0]]) if faulty else []
+        self.store.write(route)
+        begin = time.monotonic()
+        try:
+            before = self.api.snapshot(route)
+            mended += self._await_back(route)
+            result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
+            if breached:
+                result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
+            if mended:
+                result["strangers_set_aside"] = mended
+            self.store.write_safe(route)
+            self._mirrored = False
+            return {**result, **self._verify_back(route, before)}
+        except ReplatformError as exc:
+            raise ReplatformError(
+                f"the way back of service '{route.name}' is NOT VERIFIED: {self.store.path} has weight 0, but {exc}"
+            ) from exc
+
+    def _await_back(self, route: Route) -> list[str]:
+        """Waits until it is in effect; files of strangers that Traefik has not taken are put back when it takes none."""
+        end, mended = time.monotonic() + _PATIENCE_S, None
+        while mended is None and not self.api.in_effect(route):
+            if time.monotonic() > end:
+                unread = self.strangers.unread(self.api.snapshot(route).last_reload_s, lambda _seconds: None)
+                mended = self.strangers.mend(unread)
+            time.sleep(_POLL_S)
+        self._await_effect(route)
+        return mended or []
+
+    def _refuse_dead_primary(self, route: Route) -> None:
+        if not any_answers(route.primary.servers, route.health, _PATIENCE_S):
             raise ReplatformError(
                 f"service '{route.name}' stays at weight {self.world.route.weight if self.world.route else 0}: "
                 f"no server of its primary side '{route.primary.name}' answers, going back would lose every request"
             )
-        in_effect_ms = self._write(route)
-        if route.weight == 0:
-            self.store.write_safe(route)
-            return {"in_effect_ms": in_effect_ms, **self._verify_back(route, before)}
-        return {"in_effect_ms": in_effect_ms, **self._watch(route, before)}
+
+    def _drain(self, route: Route) -> dict[str, t.Any]:
+        """Waits until a side of which only sessions are left gets no request any more, then takes its last share away."""
+        side = route.primary if route.weight else route.canary
+        begin = quiet = time.monotonic()
+        start = self.api.snapshot(route)
+        while side is not None and time.monotonic() - begin < self.timing.drain:
+            time.sleep(min(CHECK_S, self.plan.interval))
+            self._go_on()
+            now = self.api.snapshot(route)
+            name = route.child(side)
+            # New clients still get one of a thousand requests there: a side with sessions has more.
+            served = now.service(name).since(start.service(name)).total
+            others = (
+                sum(now.service(n).since(start.service(n)).total for n, _side, _weight in route.children()) - served
+            )
+            if served > max(1.0, 0.005 * others):
+                start, quiet = now, time.monotonic()
+            elif time.monotonic() - quiet >= self.plan.interval:
+                break
+        drained = time.monotonic() - begin < self.timing.drain
+        return {"drained": drained, "waited_s": round(time.monotonic() - begin, 1), "in_effect_ms": self._write(route)}
 
     def _write(self, route: Route) -> int:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
         last_good = self.store.read()
         self.api.in_effect(route)  # raises before anything is written when nobody could tell us the outcome
+        written_s = time.time()
         self.store.write(route)
         try:
-            return self._await_effect(route)
+            in_effect_ms = self._await_effect(route)
         except ReplatformError:
             if last_good is None:
                 self.store.remove()
             else:
                 self.store.write(last_good)
             raise
+        self.strangers.keep(written_s)
+        return in_effect_ms
 
     def _await_effect(self, route: Route) -> int:
         begin = time.monotonic()
         while not self.api.in_effect(route):
             if time.monotonic() - begin > self.timing.in_effect:
-                others = self.store.foreign_files()
+                others = self.strangers.files()
                 hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
                 raise ReplatformError(
                     f"Traefik does not take the change of service '{route.name}' within {self.timing.in_effect:g} s "
@@ -149,81 +330,48 @@ class ShiftOperation:
             time.sleep(_POLL_S)
         return round((time.monotonic() - begin) * 1000)
 
-    def _watch(self, route: Route, before: Snapshot) -> dict[str, t.Any]:
-        """Watches for an interval, or until the canary is plainly not good enough. O(before) was read before the write."""
-        time.sleep(_SETTLE_S)
-        start = now = self.api.snapshot(route)
-        begin = time.monotonic()
-        canary = route.canary.servers if route.canary else ()
-        in_a_row: dict[str, int] = {}
-        reason, final = "", False
-        while not reason and not final:
-            time.sleep(max(0.0, min(self.timing.sample, begin + self.timing.interval - time.monotonic())))
-            final = time.monotonic() - begin >= self.timing.interval
-            for url, fault in probe_all(canary, route.health).items():
-                in_a_row[url] = in_a_row.get(url, 0) + 1 if fault else 0
-                if in_a_row[url] >= 2:
-                    reason = fault
-            now = self.api.snapshot(route)
-            reason = reason or analysis.judge_canary(
-                self._canary_since(route, now, start), self.thresholds, final=final
-            )
-        verdict = self._ratio(route, now, start)
-        reason = reason or verdict.reason
-        self._count(reason)
-        if not reason:
-            self.store.write_safe(route)
-        counts = self._canary_since(route, now, start)
-        return {
-            "passed": not reason,
-            "reason": reason,
-            "failed": self._failed(route, now, before),
-            "ratio": verdict.ratio,
-            "canary_requests": int(counts.total),
-            "canary_p99_ms": _rounded(counts.quantile_ms(0.99)),
-            "watched_s": round(time.monotonic() - begin, 1),
-        }
-
     def _verify_back(self, route: Route, before: Snapshot) -> dict[str, t.Any]:
         """After weight 0: no request may reach the canary any more. Without enough traffic the API alone has to do."""
-        time.sleep(_SETTLE_S)
+        time.sleep(SETTLE_S)
         start = self.api.snapshot(route)
-        end = time.monotonic() + self.timing.interval
+        end = time.monotonic() + self.plan.interval
         verdict = analysis.Verdict()
-        while verdict.ratio is None and time.monotonic() < end:
-            time.sleep(min(self.timing.sample, self.timing.interval))
+        while verdict.ratio is None and time.monotonic() < end and not route.tail and route.protocol != "tcp":
+            time.sleep(min(1.0, self.plan.interval))
             now = self.api.snapshot(route)
-            verdict = self._ratio(route, now, start)
+            canary, primary = canary_since(route, now, start).total, primary_since(route, now, start).total
+            verdict = analysis.judge_ratio(canary, canary + primary, 0.0)
         if verdict.reason:
-            raise ReplatformError(f"service '{route.name}' is NOT back on its primary side: {verdict.reason}")
-        return {"passed": True, "failed": self._failed(route, self.api.snapshot(route), before), "ratio": verdict.ratio}
-
-    def _ratio(self, route: Route, now: Snapshot, start: Snapshot) -> analysis.Verdict:
-        canary = self._canary_since(route, now, start).total
-        primary = now.service(route.child(route.primary)).since(start.service(route.child(route.primary))).total
-        return analysis.judge_ratio(canary, canary + primary, route.weight)
-
-    @staticmethod
-    def _canary_since(route: Route, now: Snapshot, start: Snapshot) -> Counts:
-        if route.canary is None:
-            return Counts()
-        name = route.child(route.canary)
-        return now.service(name).since(start.service(name))
+            raise ReplatformError(verdict.reason)
+        return {
+            "passed": True,
+            "failed": self._failed(route, self.api.snapshot(route), before),
+            "ratio": verdict.ratio,
+        }
 
     @staticmethod
     def _failed(route: Route, now: Snapshot, before: Snapshot) -> int | None:
-        """Requests that clients saw fail: the router's count, which a retry that went well does not enter.
+        """Requests that clients saw fail: the routers' count, which a retry that went well does not enter.
 
-        None when Traefik does not count by router (C(addRoutersLabels) is off).
+        None when Traefik does not count by router (C(addRoutersLabels) is off, or the service is TCP).
         """
-        if route.name not in now.routers and any(now.service(name).total for name, _side, _weight in route.children()):
+        names = [name for name in (route.name, f"{route.name}-safe") if name in now.routers]
+        if not names and (
+            route.protocol == "tcp" or any(now.service(name).total for name, _side, _weight in route.children())
+        ):
             return None
-        return int(now.router(route.name).since(before.router(route.name)).failed)
+        return int(sum(now.router(name).since(before.router(name)).failed for name in names))
 
-    def _count(self, reason: str) -> None:
-        self._breaches = self._breaches + 1 if reason else 0
+    def _pause_after_breach(self) -> None:
+        """A check that failed is made again after an interval."""
+        end = time.monotonic() + (self.plan.interval if self._breaches else 0.0)
+        while time.monotonic() < end:
+            self._go_on()
+            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+
+    def _count(self, reason: str, breached: bool = False) -> None:
+        """Notes how a check went; O(breached) says that it made up all of a breach by itself."""
+        self._breaches = (self.wanted.threshold if breached else self._breaches + 1) if reason else 0
         self._breach = reason
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+        if self._breaches >= self.wanted.threshold:
+            self._breached_at = time.monotonic()

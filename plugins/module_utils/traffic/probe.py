@@ -5,15 +5,22 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as FuturesTimeout
 from urllib.parse import urlsplit
 
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HealthCheck
 
 
 def probe(url: str, health: HealthCheck) -> str:
-    """Why the server at O(url) does not answer its health check with 2xx or 3xx; an empty string when it does."""
+    """Why the server at O(url) does not answer its health check with 2xx or 3xx; an empty string when it does.
+
+    A server without scheme is that of a TCP route, and has to take a connection.
+    """
+    if "://" not in url:
+        return _connect(url, health)
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=max(health.timeout, 0.5))
@@ -34,3 +41,41 @@ def probe_all(urls: t.Sequence[str], health: HealthCheck) -> dict[str, str]:
         return {}
     with ThreadPoolExecutor(max_workers=min(16, len(urls))) as pool:
         return dict(zip(urls, pool.map(lambda url: probe(url, health), urls)))
+
+
+def any_answers(urls: t.Sequence[str], health: HealthCheck, patience_s: float) -> bool:
+    """Whether one of the servers answers; those that have said nothing after O(patience_s) get the benefit of the doubt."""
+    pool = ThreadPoolExecutor(max_workers=16)
+    try:
+        asked = [pool.submit(probe, url, health) for url in urls]
+        return any(not answer.result() for answer in as_completed(asked, patience_s))
+    except FuturesTimeout:
+        return True
+    finally:
+        pool.shutdown(wait=False)
+
+
+class Probes:
+    """Probes of O(urls), again and again."""
+
+    def __init__(self, urls: t.Sequence[str], health: HealthCheck) -> None:
+        self._urls, self._health = urls, health
+        self._in_a_row: dict[str, int] = {}
+
+    def look(self) -> str:
+        """What a server that has now failed twice or more in a row said; else an empty string."""
+        fault = ""
+        for url, said in probe_all(self._urls, self._health).items():
+            self._in_a_row[url] = self._in_a_row.get(url, 0) + 1 if said else 0
+            if self._in_a_row[url] >= 2:
+                fault = said
+        return fault
+
+
+def _connect(address: str, health: HealthCheck) -> str:
+    host, _colon, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=max(health.timeout, 0.5)).close()
+    except OSError as exc:
+        return f"{address} does not take a connection ({exc})"
+    return ""

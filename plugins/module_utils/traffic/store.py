@@ -10,21 +10,25 @@ import json
 import os
 import time
 import typing as t
+from dataclasses import replace
 
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HEADER, Route, parse, render
-
-_READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import replace_file
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, parse, render
 
 
 class Store:
-    """Where the route named O(name) is kept: C(dynamic_dir/name.yml), read by Traefik, and two files in O(state_dir)."""
+    """Where the route named O(name) is kept: C(dynamic_dir/name.yml), read by Traefik, and in O(state_dir) the lock, the note of
+    the last safe weight and C(name.last-good), the dynamic file of that weight, for a person to copy back.
+    """
 
     def __init__(self, name: str, dynamic_dir: str, state_dir: str) -> None:
         self.dynamic_dir = dynamic_dir
         self.state_dir = state_dir
         self.path = os.path.join(dynamic_dir, f"{name}.yml")
         self._safe = os.path.join(state_dir, f"{name}.json")
+        self.last_good = os.path.join(state_dir, f"{name}.last-good")
+        self._called_back = os.path.join(state_dir, f"{name}.back")
         self._lock = os.path.join(state_dir, f"{name}.lock")
 
     def read(self) -> Route | None:
@@ -37,7 +41,7 @@ class Store:
 
     def write(self, route: Route) -> None:
         """Replaces the dynamic file in one rename: Traefik takes a half-written or empty file for its whole truth."""
-        _replace_file(self.path, render(route), 0o644)
+        replace_file(self.path, render(route), 0o644)
 
     def remove(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -53,22 +57,30 @@ class Store:
         return note["weight"] if note.get("canary") == _canary(route) else None
 
     def write_safe(self, route: Route) -> None:
-        _replace_file(self._safe, json.dumps({"weight": route.weight, "canary": _canary(route)}) + "\n", 0o640)
+        replace_file(self._safe, json.dumps({"weight": route.weight, "canary": _canary(route)}) + "\n", 0o640)
+        replace_file(self.last_good, render(route), 0o640)
 
-    def foreign_files(self) -> list[str]:
-        """The files that Traefik reads in the folder and that another hand wrote."""
-        found = []
-        for entry in sorted(os.listdir(self.dynamic_dir) if os.path.isdir(self.dynamic_dir) else []):
-            path = os.path.join(self.dynamic_dir, entry)
-            if entry.endswith(_READ_BY_TRAEFIK) and os.path.isfile(path) and not _ours(path):
-                found.append(path)
-        return found
+    def safe_route(self, route: Route) -> Route:
+        """O(route) as it was last known to be safe: all on the primary side when no weight of this canary is."""
+        return replace(route, weight=self.read_safe(route) or 0, tail=False, mirror=0)
+
+    def call_back(self) -> None:
+        """Asks a run that holds the lock to end, since somebody wants all traffic back."""
+        replace_file(self._called_back, "", 0o640, durable=False)
+
+    def called_back(self) -> bool:
+        return os.path.exists(self._called_back)
+
+    def answer_call(self) -> None:
+        """Forgets the wish, once its own run holds the lock or when it is of a run that never did."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._called_back)
 
     @contextlib.contextmanager
-    def locked(self, timeout_s: float) -> t.Iterator[None]:
+    def locked(self, timeout_s: float, waiting: t.Callable[[], None] = lambda: None) -> t.Iterator[None]:
         """Holds the route alone; a run whose controller was killed goes on by itself, and is waited for.
 
-        Raises C(RefusedError) with the holder's process id after O(timeout_s).
+        O(waiting) is called again and again while another run holds it. Raises C(RefusedError) with the holder's process id after O(timeout_s).
         """
         os.makedirs(self.state_dir, mode=0o750, exist_ok=True)
         with open(self._lock, "a+", encoding="utf-8") as handle:
@@ -84,6 +96,7 @@ class Store:
                             f"process {handle.read().strip() or '?'} is still shifting this service ({self._lock}); "
                             "let it end, or end it, and run again"
                         ) from exc
+                    waiting()
                     time.sleep(0.2)
             handle.truncate(0)
             handle.write(str(os.getpid()))
@@ -91,70 +104,5 @@ class Store:
             yield
 
 
-def broken(path: str) -> str:
-    """Why a foreign file can not be read as YAML or TOML; empty when it can, or when no parser is installed.
-
-    Templates are left to Traefik. A broken file stops every later change of the whole folder.
-    """
-    try:
-        with open(path, encoding="utf-8") as handle:
-            text = handle.read()
-    except (OSError, UnicodeDecodeError) as exc:
-        return str(exc)
-    if "{{" in text:
-        return ""
-    try:
-        _load(text, path)
-    except ImportError:
-        return ""
-    except ValueError as exc:
-        return " ".join(str(exc).split())
-    return ""
-
-
-def _load(text: str, path: str) -> None:
-    """Raises C(ValueError) when the text does not parse, C(ImportError) when nothing here can tell."""
-    if path.endswith(".toml"):
-        import tomllib  # Python 3.11 and later
-
-        tomllib.loads(text)
-        return
-    import yaml
-
-    try:
-        yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise ValueError(str(exc)) from exc
-
-
-def _ours(path: str) -> bool:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.read(len(HEADER)) == HEADER
-    except OSError:
-        return False
-
-
 def _canary(route: Route) -> list[str]:
     return list(route.canary.servers) if route.canary else []
-
-
-def _replace_file(path: str, text: str, mode: int) -> None:
-    aside = f"{path}.{os.getpid()}.new"
-    try:
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(fd, "w", encoding="utf-8") as handle:
-            os.fchmod(handle.fileno(), mode)
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.rename(aside, path)
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as exc:
-        with contextlib.suppress(OSError):
-            os.unlink(aside)
-        raise ReplatformError(f"{path} can not be written: {exc}") from exc

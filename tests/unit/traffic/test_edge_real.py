@@ -7,13 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.run import run
 
+from .conftest import until
+
 HOST = "app.lab"
+
+
+def metrics(success=99, duration=5000):
+    return [
+        {"name": "request-success-rate", "threshold_range": {"min": success}},
+        {"name": "request-duration", "threshold_range": {"max": duration}},
+    ]
 
 
 def params(edge, sides, **changes):
@@ -25,14 +33,26 @@ def params(edge, sides, **changes):
         "entry_points": ["web"],
         "primary": {"name": "swarm", "servers": [swarm.address]},
         "canary": {"name": "k3s", "servers": [k3s.address]},
-        "health_check": {"path": "/health", "interval": 0.2, "timeout": 2, "host": ""},
+        "health_check": {"path": "/health", "interval": 0.2, "timeout": 20, "host": ""},
         "retry_attempts": 2,
         "interval": 0.5,
         "threshold": 2,
         "step_weights": [50],
         "max_weight": 100,
-        "request_success_rate": {"min": 99},
-        "request_duration": {"max": 5000},
+        "metrics": metrics(),
+        "prometheus_url": None,
+        "prober_dir": None,
+        "gates": [],
+        "until_weight": 100,
+        "mirror_weight": 0,
+        "skip_analysis": False,
+        "session_affinity": None,
+        "protocol": "http",
+        "dead_man": None,
+        "dead_man_patience": 3,
+        "controller_timeout": 0,
+        "controller_sign": None,
+        "drain_timeout": 10,
         "dynamic_dir": str(edge.dynamic_dir),
         "state_dir": str(edge.state_dir),
         "api_url": edge.api_url,
@@ -40,7 +60,7 @@ def params(edge, sides, **changes):
         "lock_timeout": 0.3,
         "journal": str(edge.state_dir / "journal.jsonl"),
         "phase": "cutover",
-        "deadline": 60,
+        "deadline": 600,
     }
     return {**values, **changes}
 
@@ -54,7 +74,7 @@ def shift(edge, sides, check_mode=False, **changes):
 def test_all_traffic_moves_in_steps_and_no_request_fails(edge, sides, traffic):
     assert shift(edge, sides, state="present")["weight"] == 0
     with traffic(edge.web, HOST) as requests:
-        result = shift(edge, sides, interval=1)
+        result = shift(edge, sides, interval=5)
         again = shift(edge, sides)
         back = shift(edge, sides, state="rolled_back")
         # A stale note of 100 would let a run that is killed right after the next 100 pass for a watched one.
@@ -64,9 +84,8 @@ def test_all_traffic_moves_in_steps_and_no_request_fails(edge, sides, traffic):
     weights = [step for step in result["steps"] if step["name"] == "weight"]
     assert [step["weight"] for step in weights] == [50, 100]
     assert [step["failed"] for step in weights] == [0, 0]
-    assert weights[0]["ratio"] == pytest.approx(0.5, abs=0.05)
+    assert weights[0]["ratio"] == pytest.approx(0.5, abs=0.1)
     assert weights[1]["ratio"] == 1.0
-    assert all(0 <= step["in_effect_ms"] < 20000 for step in weights)
     assert requests.failed == 0 and len(requests.answers) > 100
     assert (again["changed"], again["steps"]) == (False, [])
     assert back["changed"] and [step["weight"] for step in back["steps"]] == [0]
@@ -74,15 +93,17 @@ def test_all_traffic_moves_in_steps_and_no_request_fails(edge, sides, traffic):
     assert promoted["changed"] and sides[0].address not in (edge.dynamic_dir / "app.yml").read_text()
 
 
-def test_a_canary_that_fails_five_percent_brings_all_traffic_back(edge, sides, traffic):
-    sides[1].fail_every = 20
+def test_a_canary_that_fails_two_percent_brings_all_traffic_back(edge, sides, traffic):
+    sides[1].fail_every = 50
     shift(edge, sides, state="present")
-    with traffic(edge.web, HOST):
+    with traffic(edge.web, HOST) as requests:
         with pytest.raises(RefusedError, match="request-success-rate"):
-            shift(edge, sides, interval=1)
-        served = sides[1].served
-        time.sleep(0.5)
+            shift(edge, sides, interval=8, metrics=metrics(success=99.9))
+        served, answered = sides[1].served, len(requests.answers)
+        until(lambda: len(requests.answers) > answered + 20)
         assert sides[1].served == served
+    records = map(json.loads, (edge.state_dir / "journal.jsonl").read_text().splitlines())
+    assert [r["data"]["weight"] for r in records if "back_ms" in r["data"]] == [0]
     assert shift(edge, sides, state="present")["weight"] == 0
 
 
@@ -98,7 +119,7 @@ def test_a_slow_canary_is_sent_back(edge, sides, traffic):
     sides[1].delay = 0.05
     shift(edge, sides, state="present")
     with traffic(edge.web, HOST), pytest.raises(RefusedError, match="request-duration p99"):
-        shift(edge, sides, request_duration={"max": 20}, interval=1.5)
+        shift(edge, sides, metrics=metrics(duration=20), interval=6)
 
 
 @pytest.mark.parametrize("content", ["http: [", "http:\n  routers: {x: {rule: 7, nonsense: true}}\n"])
@@ -124,9 +145,7 @@ def test_killed_in_a_step_and_started_again(edge, sides, traffic):
     slow = json.dumps(params(edge, sides, interval=30))
     with traffic(edge.web, HOST) as requests:
         first = subprocess.Popen([sys.executable, "-c", script, slow], env=environment)
-        end = time.monotonic() + 10
-        while sides[1].served < 5 and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: sides[1].served >= 5)
         with pytest.raises(RefusedError, match=f"process {first.pid} is still shifting"):
             shift(edge, sides)
         first.send_signal(signal.SIGKILL)

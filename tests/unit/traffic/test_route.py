@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic import metrics
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import (
-    Thresholds,
+    Metric,
     judge_canary,
     judge_ratio,
 )
@@ -24,7 +24,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
     server_url,
     to_traefik,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store, broken
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers, broken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,12 +39,26 @@ ROUTE = Route(
 )
 
 
-@given(weight=st.integers(0, 100), rule=st.text(min_size=1), attempts=st.integers(1, 5))
-def test_what_is_written_is_read_back_and_is_yaml_without_templates(weight, rule, attempts):
-    route = replace(ROUTE, weight=weight, rule=rule, retry_attempts=attempts)
+@given(
+    weight=st.integers(0, 100),
+    rule=st.text(min_size=1),
+    attempts=st.integers(1, 5),
+    sticky=st.sampled_from(["", "side"]),
+    mirror=st.integers(0, 100),
+)
+def test_what_is_written_is_read_back_and_is_yaml_without_templates(weight, rule, attempts, sticky, mirror):
+    tail = bool(sticky) and weight in (0, 100)
+    route = replace(ROUTE, weight=weight, rule=rule, retry_attempts=attempts, sticky=sticky, mirror=mirror, tail=tail)
     text = render(route)
     assert parse(text, "x") == route
     assert "{{" not in text and "}}" not in text
+
+
+@given(weight=st.integers(0, 100))
+def test_a_tcp_route_is_read_back(weight):
+    sides = Side("swarm", ("10.0.0.1:5432",)), Side("k3s", ("10.0.0.2:30432",))
+    route = Route("db", "HostSNI(`*`)", *sides, HealthCheck("", 1, 2), ("tcp-5432",), 1, weight, protocol="tcp")
+    assert parse(render(route), "x") == route
 
 
 def test_a_yaml_reader_sees_the_same_as_the_module():
@@ -113,31 +128,38 @@ def test_quantiles():
 @pytest.mark.parametrize(
     ("counts", "final", "says"),
     [
-        (Counts(100, 2), False, "request-success-rate 98.00 %"),
+        (Counts(100, 2), False, ""),
+        (Counts(100, 2), True, "request-success-rate 98.00 %"),
+        (Counts(100, 10), False, "request-success-rate 90.00 %"),
+        (Counts(2, 2), False, "request-success-rate 0.00 %"),
         (Counts(100, 1), True, ""),
-        (Counts(10, 5), False, ""),
+        (Counts(20, 2), False, ""),
         (Counts(10, 5), True, "request-success-rate 50.00 %"),
         (Counts(0, 0), True, ""),
         (Counts(100, 0, {0.1: 0, 1.0: 100, float("inf"): 100}), True, "request-duration p99 991 ms"),
     ],
 )
 def test_the_canary_is_judged_by_flaggers_measures(counts, final, says):
-    reason = judge_canary(counts, Thresholds(99, 500), final=final)
+    reason = judge_canary(
+        counts, (Metric("request-success-rate", min=99), Metric("request-duration", max=500)), final=final
+    )
     assert (says in reason) if says else reason == ""
 
 
 @given(total=st.integers(30, 5000), weight=st.integers(0, 100))
 def test_the_right_share_is_believed(total, weight):
-    assert judge_ratio(round(total * weight / 100), total, weight).passed
+    assert judge_ratio(round(total * weight / 100), total, weight / 100).passed
 
 
 @given(total=st.integers(200, 5000), weight=st.integers(0, 100))
 def test_the_opposite_share_is_not(total, weight):
     if abs(weight - 50) > 25:
-        assert not judge_ratio(round(total * (100 - weight) / 100), total, weight).passed
+        assert not judge_ratio(round(total * (100 - weight) / 100), total, weight / 100).passed
 
 
 def test_too_few_requests_prove_nothing():
+    assert not judge_ratio(95, 100, 1.0).passed and judge_ratio(95, 100, 1.0, 5).passed
+    assert judge_ratio(0, 49, 1.0, 20) == judge_ratio(0, 29, 1.0)
     verdict = judge_ratio(29, 29, 0)
     assert verdict.passed and verdict.ratio is None
 
@@ -149,7 +171,7 @@ def test_the_safe_weight_is_forgotten_when_the_canary_has_other_servers(tmp_path
     store.write_safe(ROUTE)
     assert store.read() == ROUTE and store.read_safe(ROUTE) == 25
     assert store.read_safe(replace(ROUTE, canary=Side("k3s", ("http://10.0.0.3:1",)))) is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.json", "app.yml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.json", "app.last-good", "app.yml"]
 
 
 def test_traefik_never_reads_a_half_written_file(tmp_path, monkeypatch):
@@ -165,6 +187,6 @@ def test_broken_files_of_another_hand_are_told_apart(tmp_path):
     for name, text in {"a.yml": "a: [", "b.yaml": "a: 1", "c.toml": "a = ", "d.yml": "{{ if }}", "e.txt": "["}.items():
         (tmp_path / name).write_text(text)
     Store("app", str(tmp_path), str(tmp_path)).write(ROUTE)
-    foreign = Store("app", str(tmp_path), str(tmp_path)).foreign_files()
+    foreign = Strangers(str(tmp_path), str(tmp_path / "kept")).files()
     assert [path.rsplit("/", 1)[1] for path in foreign] == ["a.yml", "b.yaml", "c.toml", "d.yml"]
     assert [bool(broken(path)) for path in foreign] == [True, False, True, False]

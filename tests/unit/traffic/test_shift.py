@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.gates import Gate
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, Side
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift import (
     Wanted,
@@ -159,3 +160,68 @@ def test_only_sides_with_a_share_serve():
     assert serving(ROUTE) == [SWARM]
     assert serving(replace(ROUTE, weight=50)) == [SWARM, K3S]
     assert serving(replace(ROUTE, weight=100)) == [K3S]
+
+
+GATES = (Gate("smoke", "command", (), ("x",)), Gate("on-call", "approval", (100,)))
+
+
+def test_gates_come_before_the_probe_of_the_weights_that_they_are_for():
+    names, end, _world = names_of_a_run(at(5), wanted(gates=GATES))
+    assert names == [
+        ("gate", 50),
+        ("precheck", 50),
+        ("weight", 50),
+        ("gate", 100),
+        ("gate", 100),
+        ("precheck", 100),
+        ("weight", 100),
+    ]
+    assert isinstance(end, Done)
+
+
+def test_copies_come_before_the_first_weight_and_end_with_it():
+    names, _end, world = names_of_a_run(at(0), wanted(mirror=10))
+    assert names[:4] == [("precheck", 0), ("mirror",), ("precheck", 5), ("weight", 5)]
+    assert world.route.mirror == 0
+    assert names_of_a_run(at(5), wanted(mirror=10))[0][0] == ("precheck", 50)
+
+
+def test_a_run_killed_while_copies_are_sent_watches_them_anew():
+    world = World(replace(ROUTE, mirror=10), True, 0)
+    assert next_step(world, wanted(mirror=10)) == Step("mirror", {"service": "app", "mirror": 10}, changes=False)
+    assert next_step(replace(world, breaches=3, breach="x"), wanted(mirror=10)).name == "weight"
+    assert next_step(world, wanted("rolled_back")).name == "weight"
+
+
+def test_sessions_get_a_tail_that_is_drained_and_a_breach_cuts_them():
+    want = replace(wanted(), route=replace(ROUTE, sticky="c"))
+    names, end, world = names_of_a_run(World(want.route, True, 0), want)
+    assert names[-2:] == [("weight", 100), ("drain", 100)] and isinstance(end, Done)
+    assert not world.route.tail
+    back = next_step(at(50, breaches=3, breach="x"), wanted())
+    assert "tail" not in back.data
+    back = next_step(World(replace(want.route, weight=100), True, 100), replace(want, state="rolled_back"))
+    assert back.data["tail"] is True
+
+
+def test_the_tail_is_one_of_a_thousand():
+    assert [weight for *_names, weight in replace(ROUTE, weight=100, tail=True).children()] == [1, 999]
+    assert [weight for *_names, weight in replace(ROUTE, weight=0, tail=True).children()] == [999, 1]
+
+
+def test_without_analysis_there_is_one_step():
+    assert schedule(wanted(skip_analysis=True)) == [100]
+
+
+@given(weight=st.integers(0, 100), until=st.integers(0, 100))
+def test_nothing_goes_above_the_stop_and_nothing_is_lowered_to_it(weight, until):
+    names, end, world = names_of_a_run(at(weight), wanted(until=until))
+    assert isinstance(end, Done) and world.route.weight >= weight
+    assert all(step[1] <= until for step in names if step[0] == "weight")
+
+
+def test_a_fault_of_a_stranger_never_stands_in_the_way_back():
+    assert isinstance(next_step(at(5, fault="theirs.yml"), wanted()), Refused)
+    assert next_step(at(5, fault="theirs.yml"), wanted("rolled_back")).data["weight"] == 0
+    assert next_step(at(5, fault="theirs.yml", breaches=3, breach="x"), wanted()).data["weight"] == 0
+    assert next_step(at(5, in_effect=False), wanted("rolled_back")).data["weight"] == 0

@@ -1,0 +1,80 @@
+"""After the faults: each was found, traffic was back in time and stayed there, and a run that was killed left the last safe weight."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as t
+
+import pytest
+
+EDGE = "docker://replatform-lab-sophia-production-instance"
+STATE = "/var/lib/replatform"
+THEIRS = "/etc/replatform/edge/dynamic/theirs.yml"
+FAULTS = ("two of a hundred are 500", "slow", "crashes", "fails while a file of another hand is broken")
+testinfra_hosts = [EDGE]
+
+
+@pytest.fixture(name="journal")
+def journal_fixture(host: t.Any) -> list[dict[str, t.Any]]:
+    """What was recorded of the cutover, in order."""
+    lines = host.file(f"{STATE}/journal.jsonl").content_string.splitlines()
+    return [record for record in map(json.loads, lines) if record["phase"] == "cutover"]
+
+
+@pytest.fixture(name="backs")
+def backs_fixture(journal: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The ways back after a breach."""
+    return [record for record in journal if record["event"] == "ok" and "back_ms" in record["data"]]
+
+
+def seconds(record: dict[str, t.Any]) -> float:
+    """When it was recorded, since the epoch."""
+    return datetime.datetime.fromisoformat(record["time"]).timestamp()
+
+
+def test_every_fault_was_found_in_a_watch(backs: list[dict[str, t.Any]]) -> None:
+    assert len(backs) == len(FAULTS)
+    assert all(record["data"]["weight"] == 0 and record["data"]["passed"] for record in backs)
+
+
+@pytest.mark.parametrize("number", range(len(FAULTS)), ids=FAULTS)
+def test_traffic_was_back_within_three_seconds(backs: list[dict[str, t.Any]], number: int) -> None:
+    assert backs[number]["data"]["back_ms"] <= 3000
+
+
+def test_nobody_was_sent_to_the_failing_side_afterwards(
+    host: t.Any, journal: list[dict[str, t.Any]], backs: list[dict[str, t.Any]]
+) -> None:
+    counted = [json.loads(line) for line in host.check_output(f"cat {STATE}/prober/requests-*.jsonl").splitlines()]
+    raised = [
+        seconds(record)
+        for record in journal
+        if record["step"] == "weight" and record["event"] == "start" and record["data"]["weight"]
+    ]
+    for record in backs:
+        # An answer that was slow is counted when it ends.
+        begin = seconds(record) + 3
+        end = min(time for time in raised if time > seconds(record))
+        later = [second for second in counted if begin < second["t"] < end - 1]
+        assert later
+        assert not [second for second in later if "k3s" in second["sides"]]
+
+
+def test_a_broken_file_of_another_hand_was_set_aside(host: t.Any, backs: list[dict[str, t.Any]]) -> None:
+    assert backs[-1]["data"]["strangers_set_aside"] == [THEIRS]
+    assert "X-Theirs" in host.file(THEIRS).content_string
+    assert host.file(f"{THEIRS}.set-aside").content_string == "http: [\n"
+
+
+def test_who_put_the_weight_back_after_a_kill(journal: list[dict[str, t.Any]]) -> None:
+    (alone,) = [record for record in journal if "no sign of the controller" in str(record["data"].get("reason"))]
+    assert "was written back and is in effect" in alone["data"]["reason"]
+    (fired,) = [record for record in journal if record["step"] == "dead_man" and record["data"].get("restored")]
+    assert fired["event"] == "ok" and fired["data"]["weight"] == 0
+
+
+def test_the_next_run_went_on_to_the_end(host: t.Any) -> None:
+    shares = json.loads(host.check_output("curl -sS http://127.0.0.1:8099/api/http/services/backend@file"))
+    assert [child["weight"] for child in shares["weighted"]["services"]] == [0, 100]
+    assert host.run("systemctl list-units 'replatform-deadman-*' --no-legend").stdout == ""

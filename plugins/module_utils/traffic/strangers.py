@@ -1,0 +1,137 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The files in Traefik's folder that another hand wrote: one that is broken makes Traefik refuse every change of the folder.
+
+What Traefik serves of them is what they said when it last took a change, so a copy of each is kept when one of ours was taken.
+The way back puts those copies in place of what is broken; what a person wrote is set aside beside it, never lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import read_bytes, replace_file
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HEADER
+
+_READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
+# From a file's change to Traefik's reload pass its notice and the throttle of its provider.
+_NOTICE_S = 1.0
+# The kernel's times of files lag behind its clock by up to a tick.
+_TICK_S = 0.02
+
+
+class Strangers:
+    """O(dynamic_dir) with all folders below it, which Traefik reads too; copies are kept in O(kept_dir)."""
+
+    def __init__(self, dynamic_dir: str, kept_dir: str) -> None:
+        self.dynamic_dir = dynamic_dir
+        self.kept_dir = kept_dir
+
+    def files(self) -> list[str]:
+        """The files that Traefik reads and that another hand wrote."""
+        return sorted(
+            path
+            for folder, _folders, names in os.walk(self.dynamic_dir)
+            for path in (os.path.join(folder, name) for name in names)
+            if path.endswith(_READ_BY_TRAEFIK)
+            and os.path.isfile(path)
+            and not read_bytes(path).startswith(HEADER.encode())
+        )
+
+    def broken(self) -> tuple[str, str] | None:
+        """The first file that does not parse, and why; None when all do or when nothing here can tell."""
+        for path in self.files():
+            why = broken(path)
+            if why:
+                return path, why
+        return None
+
+    def unread(self, last_reload_s: float, wait: t.Callable[[float], None] = time.sleep) -> list[str]:
+        """The files that changed after Traefik last took a change, so that it may have refused them.
+
+        A change of this very moment is given the time that Traefik needs to notice it.
+        """
+        if not last_reload_s:
+            return []
+        changed = {path: at for path, at in ((path, _changed(path)) for path in self.files()) if at > last_reload_s}
+        if changed:
+            wait(max(0.0, max(changed.values()) + _NOTICE_S - time.time()))
+        return sorted(changed)
+
+    def keep(self, taken_s: float) -> None:
+        """Keeps a copy of each that Traefik took with a change of ours, written at O(taken_s) (since the epoch).
+
+        What changed later may be what Traefik refuses: the copy of what it was stays.
+        """
+        files = self.files()
+        for path in files:
+            kept = self._kept(path)
+            text = read_bytes(path)
+            if text != read_bytes(kept) and _changed(path) < taken_s - _TICK_S:
+                os.makedirs(os.path.dirname(kept), mode=0o750, exist_ok=True)
+                replace_file(kept, text, 0o640)
+        for folder, _folders, names in os.walk(self.kept_dir):
+            for kept in (os.path.join(folder, name) for name in names):
+                if os.path.join(self.dynamic_dir, os.path.relpath(kept, self.kept_dir)) not in files:
+                    os.unlink(kept)
+
+    def mend(self, paths: t.Iterable[str]) -> list[str]:
+        """Puts files back to their kept copies and sets aside those without one; the files that were touched."""
+        mended = []
+        for path in paths:
+            kept = self._kept(path)
+            if read_bytes(kept) == read_bytes(path) and os.path.exists(kept):
+                continue
+            os.rename(path, f"{path}.set-aside")
+            if os.path.exists(kept):
+                replace_file(path, read_bytes(kept), 0o644)
+            mended.append(path)
+        return mended
+
+    def _kept(self, path: str) -> str:
+        return os.path.join(self.kept_dir, os.path.relpath(path, self.dynamic_dir))
+
+
+def _changed(path: str) -> float:
+    """When the file was changed or renamed; the epoch when it is gone."""
+    try:
+        return os.stat(path).st_ctime
+    except OSError:
+        return 0.0
+
+
+def broken(path: str) -> str:
+    """Why a file can not be read as YAML or TOML; empty when it can, or when no parser is installed.
+
+    Templates are left to Traefik.
+    """
+    try:
+        text = read_bytes(path).decode()
+    except UnicodeDecodeError as exc:
+        return str(exc)
+    if "{{" in text:
+        return ""
+    with contextlib.suppress(ImportError):
+        try:
+            _load(text, path)
+        except ValueError as exc:
+            return " ".join(str(exc).split())
+    return ""
+
+
+def _load(text: str, path: str) -> None:
+    """Raises C(ValueError) when the text does not parse, C(ImportError) when nothing here can tell."""
+    if path.endswith(".toml"):
+        import tomllib  # Python 3.11 and later
+
+        tomllib.loads(text)
+        return
+    import yaml
+
+    try:
+        yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ValueError(str(exc)) from exc

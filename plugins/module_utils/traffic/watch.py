@@ -1,0 +1,186 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Watching one weight: Traefik's counters, our own probes, the prober's answers and a Prometheus, until the interval is over or the
+canary has plainly failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import (
+    DEFAULT_METRICS,
+    Checks,
+    Metric,
+    Verdict,
+    judge_canary,
+    judge_ratio,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.beside import Beside
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import Counter
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts, Snapshot
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import Probes
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prober_data import ProberData
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress, figures
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prometheus import Queries
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
+
+# Requests that were on their way when the weights changed end in the old counters; those after this pause do not.
+SETTLE_S = 0.3
+# Three failed checks in a row and the way back have to fit into three seconds.
+CHECK_S = 0.3
+_PROBE_S = 1.0
+_QUERY_S = 5.0
+_TABLES_S = 0.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to watch: O(interval) in seconds, O(threshold) failed checks in a row, the metrics and where they come from."""
+
+    interval: float = 10.0
+    threshold: int = 3
+    metrics: tuple[Metric, ...] = DEFAULT_METRICS
+    prometheus_url: str = ""
+    prober_dir: str = ""
+
+
+@dataclass
+class Watched:
+    """O(reason) is empty when the weight passed. O(breached) says that O(Plan.threshold) checks failed before the end."""
+
+    reason: str = ""
+    breached: bool = False
+    verdict: Verdict = field(default_factory=Verdict)
+    primary: Counts = field(default_factory=Counts)
+    canary: Counts = field(default_factory=Counts)
+    clients: Counts | None = None
+    queries: dict[str, float | None] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def record(self) -> dict[str, t.Any]:
+        """The evidence of the watch."""
+        sides = {"primary": figures(self.primary), "canary": figures(self.canary)}
+        record: dict[str, t.Any] = {
+            "passed": not self.reason,
+            "reason": self.reason,
+            "ratio": self.verdict.ratio,
+            "watched_s": round(self.seconds, 1),
+            **{f"{side}_{name}": value for side, named in sides.items() for name, value in named.items()},
+        }
+        if self.clients is not None:
+            record["prober_requests"], record["prober_failed"] = int(self.clients.total), int(self.clients.failed)
+        if self.queries:
+            record["queries"] = self.queries
+        return record
+
+
+class Watch:
+    """One watch of O(route), whose weight is in effect. O(alive) is called at each look and may raise."""
+
+    def __init__(
+        self,
+        route: Route,
+        api: EdgeApi,
+        plan: Plan,
+        progress: Progress,
+        step: str,
+        alive: t.Callable[[], None],
+        left_s: float = 0.0,
+    ) -> None:
+        self._route, self._api, self._plan = route, api, plan
+        self._progress, self._step, self._alive, self._left_s = progress, step, alive, left_s
+        self._canary = route.canary.servers if route.canary else ()
+        self._clients = ProberData(plan.prober_dir, route.name) if plan.prober_dir else None
+        self._counter = Counter([*route.primary.servers, *self._canary]) if route.protocol == "tcp" else None
+        servers = len(route.primary.servers) + len(self._canary)
+        # Traefik's checks and our own are among the connections, but not among the requests that Traefik counts.
+        self._checks_a_second = servers / route.health.interval + len(self._canary) / _PROBE_S if self._counter else 0.0
+        self._queries = Queries(plan.prometheus_url, plan.metrics, route, plan.interval)
+
+    def run(self) -> Watched:
+        """Watches to the end."""
+        time.sleep(SETTLE_S)
+        probes = Probes(self._canary, self._route.health)
+        asked = [Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)]
+        with contextlib.ExitStack() as beside:
+            if self._counter:
+                self._counter.begin()
+                beside.enter_context(Beside(self._counter.look, _TABLES_S).running())
+            for each in asked:
+                beside.enter_context(each.running())
+            seen = self._run(asked)
+        seen.queries = self._queries.values
+        return seen
+
+    def _run(self, asked: list[Beside]) -> Watched:
+        plan, seen = self._plan, Watched()
+        begin, start = time.monotonic(), self._api.snapshot(self._route)
+        checks = Checks(plan.metrics, plan.threshold)
+        client_checks = Checks([m for m in plan.metrics if m.min is not None], plan.threshold)
+        checks.look(0.0, Counts())
+        fault, final = "", False
+        while not (seen.breached or final):
+            time.sleep(max(0.0, min(CHECK_S, begin + plan.interval - time.monotonic())))
+            self._alive()
+            seen.seconds = time.monotonic() - begin
+            final = seen.seconds >= plan.interval
+            self._count(seen, self._api.snapshot(self._route), start)
+            fault = next(filter(None, [each.take_fault() for each in asked]), "")
+            if checks.look(seen.seconds, seen.canary, fault):
+                seen.reason, seen.breached = checks.reason, True
+            if seen.clients is not None and client_checks.look(seen.seconds, seen.clients):
+                seen.reason, seen.breached = f"by the prober, {client_checks.reason}", True
+            self._say(seen)
+        if not seen.breached:
+            whole = judge_canary(seen.canary, plan.metrics, final=True)
+            seen.reason = whole or fault or self._queries.last() or seen.verdict.reason
+        return seen
+
+    def _count(self, seen: Watched, now: Snapshot, start: Snapshot) -> None:
+        seen.primary, seen.canary = self._sides(now, start)
+        if not self._route.mirror:
+            children = self._route.children()
+            share = children[-1][2] / sum(weight for _name, _side, weight in children) if len(children) > 1 else 0.0
+            total = seen.canary.total + seen.primary.total
+            # Cookies keep clients where they are: shares of requests say nothing about the weight then.
+            if not self._route.sticky:
+                seen.verdict = judge_ratio(seen.canary.total, total, share, self._checks_a_second * seen.seconds)
+        if self._clients is not None:
+            seen.clients = self._clients.read()
+
+    def _sides(self, now: Snapshot, start: Snapshot) -> tuple[Counts, Counts]:
+        if self._counter is not None:
+            return Counts(self._counter.count(self._route.primary.servers)), Counts(self._counter.count(self._canary))
+        return primary_since(self._route, now, start), canary_since(self._route, now, start)
+
+    def _say(self, seen: Watched) -> None:
+        left = max(0.0, self._plan.interval - seen.seconds)
+        self._progress.say(
+            self._step,
+            self._route.weight,
+            share=seen.verdict.ratio,
+            primary=figures(seen.primary),
+            canary=figures(seen.canary),
+            step_left_s=round(left, 1),
+            shift_left_s=round(left + self._left_s, 1),
+            reason=seen.reason,
+        )
+
+
+def canary_since(route: Route, now: Snapshot, start: Snapshot) -> Counts:
+    """What the canary answered between two snapshots."""
+    if route.canary is None:
+        return Counts()
+    name = route.child(route.canary)
+    return now.service(name).since(start.service(name))
+
+
+def primary_since(route: Route, now: Snapshot, start: Snapshot) -> Counts:
+    """What the primary side answered between two snapshots."""
+    name = route.child(route.primary)
+    return now.service(name).since(start.service(name))

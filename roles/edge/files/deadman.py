@@ -1,0 +1,196 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Puts the last safe weights of one service back when the shift that it stands by goes silent in mid-step.
+
+usage: deadman.py ORDERS NONCE
+
+ORDERS is the file that traffic_shift writes before each step, touches while it lives, and removes after the step. This process ends
+when the file is gone or has another NONCE. It acts only once, and only on the very file that the step wrote: late or twice, it
+leaves everything as it is.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import sys
+import time
+import urllib.parse
+import uuid
+
+LOOK_S = 0.5
+LOCK_S = 3.0
+STRANGER_S = 2.0
+EFFECT_S = 15.0
+READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
+HEADER = b"# Written by sophia.replatform.traffic_shift;"
+
+
+def read_orders(path, nonce):
+    """The orders, or None when they are not for this process any more."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            orders = json.load(handle)
+    except (OSError, ValueError):
+        return None
+    return orders if orders.get("nonce") == nonce else None
+
+
+def wait_for_silence(path, nonce):
+    """The orders once nobody has touched them for their patience; None when they were taken back.
+
+    Silence is measured by this process's own clock: a step of the host's must not fire.
+    """
+    touched, since = None, time.monotonic()
+    while True:
+        orders = read_orders(path, nonce)
+        if orders is None:
+            return None
+        with contextlib.suppress(OSError):
+            now = os.stat(path).st_mtime_ns
+            if now != touched:
+                touched, since = now, time.monotonic()
+        if time.monotonic() - since > orders["patience_s"]:
+            return orders
+        time.sleep(LOOK_S)
+
+
+@contextlib.contextmanager
+def route_lock(path):
+    """The lock of the route, so that no other run works on it; one that is held by a process that hangs is done without."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        end = time.monotonic() + LOCK_S
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(fd)
+
+
+def read_bytes(path):
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except OSError:
+        return b""
+
+
+def replace_file(path, content, mode):
+    aside = f"{path}.{os.getpid()}.new"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(fd, "wb") as handle:
+        os.fchmod(handle.fileno(), mode)
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.rename(aside, path)
+
+
+def mend_strangers(dynamic_dir, kept_dir):
+    """Puts the files of other hands back to what Traefik last took of them: a broken one stops every change."""
+    mended = []
+    for folder, _folders, names in os.walk(dynamic_dir):
+        for name in names:
+            path = os.path.join(folder, name)
+            kept = os.path.join(kept_dir, os.path.relpath(path, dynamic_dir))
+            text = read_bytes(path)
+            if not name.endswith(READ_BY_TRAEFIK) or text.startswith(HEADER):
+                continue
+            if os.path.exists(kept) and read_bytes(kept) == text:
+                continue
+            os.rename(path, path + ".set-aside")
+            if os.path.exists(kept):
+                replace_file(path, read_bytes(kept), 0o644)
+            mended.append(path)
+    return mended
+
+
+def in_effect(orders):
+    """Whether Traefik's API shows the weights."""
+    parts = urllib.parse.urlsplit(orders["api_url"])
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=2)
+    try:
+        connection.request("GET", f"/api/{orders['protocol']}/services/{orders['service']}@file")
+        service = json.loads(connection.getresponse().read())
+        shown = {child["name"].split("@")[0]: child.get("weight", 1) for child in service["weighted"]["services"]}
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return False
+    finally:
+        connection.close()
+    return shown == orders["weights"]
+
+
+def record(orders, event, data):
+    """A line in the journal, as all steps have."""
+    if not orders.get("journal"):
+        return
+    now = datetime.datetime.now(tz=datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    entry = {
+        "id": uuid.uuid4().hex,
+        "time": now,
+        "phase": orders["phase"],
+        "operation": "traffic_shift",
+        "subject": orders["service"],
+        "step": "dead_man",
+        "event": event,
+        "data": {"service": orders["service"], "weight": orders["weight"], **data},
+    }
+    fd = os.open(orders["journal"], os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        size = os.fstat(fd).st_size
+        torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        os.write(fd, (("\n" if torn else "") + json.dumps(entry, sort_keys=True) + "\n").encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def fire(path, nonce):
+    """Puts the last safe file back and says how it went; true when that is in effect, or when there was nothing to do."""
+    orders = read_orders(path, nonce)
+    if orders is None:
+        return True
+    reason = f"no sign of the shift for {orders['patience_s']:g} s"
+    if hashlib.sha256(read_bytes(orders["path"])).hexdigest() != orders["step_sha256"]:
+        record(orders, "ok", {"reason": reason, "restored": False})
+        os.replace(path, path + ".fired")
+        return True
+    record(orders, "start", {"reason": reason})
+    begin = time.monotonic()
+    replace_file(orders["path"], orders["text"].encode(), 0o644)
+    os.replace(path, path + ".fired")
+    mended = None
+    while not in_effect(orders):
+        waited = time.monotonic() - begin
+        if waited > STRANGER_S and mended is None:
+            mended = mend_strangers(os.path.dirname(orders["path"]), orders["strangers"])
+        if waited > EFFECT_S:
+            why = "Traefik does not show the weights: the way back is NOT verified"
+            record(orders, "failed", {"reason": f"{reason}; {why}", "restored": True, "strangers": mended or []})
+            return False
+        time.sleep(0.05)
+    took = round((time.monotonic() - begin) * 1000)
+    record(orders, "ok", {"reason": reason, "restored": True, "in_effect_ms": took, "strangers": mended or []})
+    return True
+
+
+def main():
+    path, nonce = sys.argv[1:]
+    orders = wait_for_silence(path, nonce)
+    if orders is None:
+        return 0
+    with route_lock(orders["lock"]):
+        return 0 if fire(path, nonce) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

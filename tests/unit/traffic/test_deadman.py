@@ -1,0 +1,126 @@
+"""The dead-man's script by itself: it acts once, on the very file that it was told of, and is harmless otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+FILE = pathlib.Path(__file__).parents[3] / "roles/edge/files/deadman.py"
+_spec = importlib.util.spec_from_file_location("deadman", FILE)
+deadman = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(deadman)
+
+OURS = deadman.HEADER.decode()
+STEP, SAFE = f"{OURS}\nthe step\n", f"{OURS}\nthe safe one\n"
+
+
+@pytest.fixture()
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(deadman, "LOOK_S", 0.01)
+    monkeypatch.setattr(deadman, "LOCK_S", 0.1)
+    monkeypatch.setattr(deadman, "STRANGER_S", 0.05)
+    monkeypatch.setattr(deadman, "EFFECT_S", 0.2)
+    monkeypatch.setattr(deadman, "in_effect", lambda orders: True)
+    (tmp_path / "dynamic").mkdir()
+    (tmp_path / "dynamic/app.yml").write_text(STEP)
+    return tmp_path
+
+
+def order(host, **changes):
+    orders = {
+        "api_url": "http://127.0.0.1:9",
+        "journal": str(host / "journal.jsonl"),
+        "lock": str(host / "app.lock"),
+        "nonce": "n",
+        "path": str(host / "dynamic/app.yml"),
+        "patience_s": 0.02,
+        "phase": "cutover",
+        "protocol": "http",
+        "service": "app",
+        "step_sha256": hashlib.sha256(STEP.encode()).hexdigest(),
+        "strangers": str(host / "strangers"),
+        "text": SAFE,
+        "weight": 5,
+        "weights": {"app-swarm": 95, "app-k3s": 5},
+        **changes,
+    }
+    (host / "orders.json").write_text(json.dumps(orders))
+    return str(host / "orders.json")
+
+
+def run(orders, monkeypatch, nonce="n"):
+    monkeypatch.setattr(sys, "argv", ["deadman.py", orders, nonce])
+    return deadman.main()
+
+
+def events(host):
+    journal = host / "journal.jsonl"
+    return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+
+def test_it_puts_the_safe_file_back_and_says_so(host, monkeypatch):
+    orders = order(host)
+    assert run(orders, monkeypatch) == 0
+    assert (host / "dynamic/app.yml").read_text() == SAFE
+    start, ok = events(host)
+    assert (start["event"], ok["event"], ok["step"], ok["subject"]) == ("start", "ok", "dead_man", "app")
+    assert ok["data"]["weight"] == 5 and ok["data"]["restored"] is True
+
+
+def test_twice_is_once(host, monkeypatch):
+    orders = order(host)
+    run(orders, monkeypatch)
+    (host / "dynamic/app.yml").write_text(STEP)
+    assert run(orders, monkeypatch) == 0
+    assert (host / "dynamic/app.yml").read_text() == STEP and len(events(host)) == 2
+
+
+def test_late_it_leaves_what_came_after_the_step(host, monkeypatch):
+    orders = order(host)
+    (host / "dynamic/app.yml").write_text(f"{OURS}\na later step\n")
+    assert run(orders, monkeypatch) == 0
+    assert (host / "dynamic/app.yml").read_text() == f"{OURS}\na later step\n"
+    (only,) = events(host)
+    assert only["event"] == "ok" and only["data"]["restored"] is False
+
+
+def test_orders_of_another_step_are_not_its_own(host, monkeypatch):
+    assert run(order(host, nonce="other"), monkeypatch) == 0
+    assert (host / "dynamic/app.yml").read_text() == STEP and events(host) == []
+
+
+def test_orders_that_are_taken_back_end_it(host):
+    orders = order(host, patience_s=600)
+    process = subprocess.Popen([sys.executable, str(FILE), orders, "n"])
+    pathlib.Path(orders).unlink()
+    assert process.wait(30) == 0
+    assert (host / "dynamic/app.yml").read_text() == STEP
+
+
+def test_a_way_back_that_traefik_does_not_show_is_recorded_as_failed(host, monkeypatch):
+    monkeypatch.setattr(deadman, "in_effect", lambda orders: False)
+    (host / "strangers").mkdir()
+    (host / "strangers/theirs.yml").write_text("good")
+    (host / "dynamic/theirs.yml").write_text("broken")
+    assert run(order(host), monkeypatch) == 1
+    assert (host / "dynamic/app.yml").read_text() == SAFE
+    last = events(host)[-1]
+    assert last["event"] == "failed" and "NOT verified" in last["data"]["reason"]
+    assert (host / "dynamic/theirs.yml").read_text() == "good"
+    assert (host / "dynamic/theirs.yml.set-aside").read_text() == "broken"
+
+
+def test_a_torn_line_in_the_journal_is_closed(host, monkeypatch):
+    (host / "journal.jsonl").write_text('{"torn')
+    run(order(host), monkeypatch)
+    assert [bool(line.startswith('{"data"')) for line in (host / "journal.jsonl").read_text().splitlines()] == [
+        False,
+        True,
+        True,
+    ]

@@ -1,0 +1,128 @@
+"""Role edge's shift on two real edges: in step, and back together."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Backend, Edge, until
+
+ROOT = pathlib.Path(__file__).parents[3]
+PLAY = """
+- hosts: edge
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: Shift
+      ansible.builtin.include_role:
+        name: sophia.replatform.edge
+        tasks_from: shift
+      vars:
+        edge_shift_service: {name: app, host: app.lab, path: /health}
+"""
+
+
+@pytest.fixture()
+def edges(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    both = [Edge(folder) for folder in folders]
+    yield both
+    for edge in both:
+        edge.stop()
+
+
+@pytest.fixture()
+def sides_of_two():
+    backends = [Backend(side) for side in ("swarm", "k3s", "swarm", "k3s")]
+    yield backends
+    for backend in backends:
+        backend.stop()
+
+
+def play(tmp_path, edges, backends, state, *arguments, start=False, **changes):
+    hosts = {
+        name: {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "edge_config_dir": str(edge.dynamic_dir.parent),
+            "edge_state_dir": str(edge.dynamic_dir.parent / "var"),
+            "edge_install_dir": str(ROOT / "roles/edge/files"),
+            "edge_api_port": edge.api,
+            "edge_shift_state": state,
+            "edge_shift_primary": [primary.address],
+            "edge_shift_canary": [canary.address],
+            "edge_health_check": {"interval": 1, "timeout": 3},
+            "edge_analysis": {
+                "interval": 3,
+                "threshold": 1,
+                "step_weights": [50],
+                "max_weight": 100,
+                "metrics": [{"name": "request-success-rate", "threshold_range": {"min": 99}}],
+            },
+            **changes,
+        }
+        for name, edge, primary, canary in zip(("one", "two"), edges, backends[::2], backends[1::2])
+    }
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"children": {"edge": {"hosts": hosts}}}}))
+    (tmp_path / "play.yml").write_text(PLAY)
+    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", str(tmp_path / "hosts.json")]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
+    command += [*arguments, str(tmp_path / "play.yml")]
+    if start:
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def weights(edge):
+    journal = edge.dynamic_dir.parent / "var/journal.jsonl"
+    records = map(json.loads, journal.read_text().splitlines())
+    return [(r["time"], r["data"]["weight"]) for r in records if r["step"] == "weight" and r["event"] == "ok"]
+
+
+def test_no_edge_is_a_weight_ahead_of_another(tmp_path, edges, sides_of_two):
+    foreseen = play(tmp_path, edges, sides_of_two, "shifted", "--check")
+    assert foreseen.returncode == 0 and list(edges[0].dynamic_dir.iterdir()) == [], foreseen.stdout
+    run = play(tmp_path, edges, sides_of_two, "shifted")
+    assert run.returncode == 0, run.stdout + run.stderr
+    (half_one, whole_one), (half_two, whole_two) = weights(edges[0]), weights(edges[1])
+    assert [half_one[1], whole_one[1], half_two[1], whole_two[1]] == [50, 100, 50, 100]
+    assert max(half_one[0], half_two[0]) < min(whole_one[0], whole_two[0])
+    assert "one: app: weight at 50 %" in run.stdout
+    assert not [path for edge in edges for path in (edge.dynamic_dir.parent / "var/traffic").glob("*.controller")]
+    again = play(tmp_path, edges, sides_of_two, "shifted")
+    assert again.returncode == 0 and "changed=0" in again.stdout and "changed=1" not in again.stdout
+
+
+def test_when_one_goes_back_all_do(tmp_path, edges, sides_of_two):
+    held = {"edge_service_settings": {"app": {"max_weight": 50, "step_weights": []}}}
+    assert play(tmp_path, edges, sides_of_two, "shifted", **held).returncode == 0
+    sides_of_two[3].stop()
+    run = play(tmp_path, edges, sides_of_two, "shifted")
+    assert run.returncode != 0 and "does not answer" in run.stdout, run.stdout
+    for edge in edges:
+        assert '"weight": 100' in (edge.dynamic_dir / "app.yml").read_text()
+        assert weights(edge)[-1][1] == 0
+
+
+def test_a_controller_that_is_killed_leaves_the_last_safe_weight(tmp_path, edges, sides_of_two):
+    held = {"edge_service_settings": {"app": {"interval": 600}}, "edge_controller_timeout": 20}
+    command = play(tmp_path, edges, sides_of_two, "shifted", start=True, **held)
+    files = [edge.dynamic_dir / "app.yml" for edge in edges]
+    until(lambda: all(file.exists() and '"weight": 50' in file.read_text() for file in files))
+    os.killpg(command.pid, signal.SIGKILL)
+    command.wait()
+    until(lambda: all('"weight": 100' in file.read_text() for file in files))
+    until(lambda: all("no sign of the controller" in reason(edge) for edge in edges))
+
+
+def reason(edge):
+    journal = edge.dynamic_dir.parent / "var/journal.jsonl"
+    return str([json.loads(line)["data"].get("reason") for line in journal.read_text().splitlines()])
