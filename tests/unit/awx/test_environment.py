@@ -1,0 +1,62 @@
+"""The execution environment's context is made, not built; and a playbook runs under ansible-runner, as AWX runs it."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import conftest
+import pytest
+import yaml
+
+ROOT = conftest.ROOT
+BIN = pathlib.Path(sys.executable).parent
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_context_holds_the_lock_file_and_installs_by_its_hashes(tmp_path: pathlib.Path) -> None:
+    _run("ansible-builder", "create", "--container-runtime", "podman", "-f", "execution-environment.yml", "-c", str(tmp_path))
+    text = (tmp_path / "Containerfile").read_text()
+    assert "pip install --no-cache-dir --require-hashes -r /tmp/run.txt" in text
+    assert (tmp_path / "_build/locked/run.txt").read_text() == (ROOT / "requirements/run.txt").read_text()
+    assert (tmp_path / "_build/bindep.txt").read_text() == (ROOT / "meta/bindep.txt").read_text()
+
+
+def test_the_runner_is_the_one_that_is_tested_here() -> None:
+    wanted = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]["ansible_runner"]["package_pip"]
+    assert f"\n{wanted} " in (ROOT / "requirements/dev.txt").read_text()
+
+
+def test_the_collection_tells_a_builder_what_it_needs() -> None:
+    said = _run("ansible-builder", "introspect", "collections")
+    for name in ("docker", "kubernetes", "pathspec", "zstandard", "openssh-clients", "git"):
+        assert name in said
+
+
+def _preflight(folder: pathlib.Path, *options: str) -> str:
+    return _run(
+        *("ansible-runner", "run", str(folder), "-p", "preflight.yml", "--project-dir", str(ROOT / "playbooks")),
+        *("--inventory", str(ROOT / "inventories/production"), "--cmdline", "-e preflight_contact_hosts=false", *options),
+    )
+
+
+def test_a_playbook_runs_under_ansible_runner(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+    assert "5 hosts, no fault" in _preflight(tmp_path) or list(tmp_path.glob("artifacts/*/rc"))[0].read_text() == "0"
+
+
+@pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not here")
+def test_a_playbook_runs_under_ansible_runner_isolated(tmp_path: pathlib.Path) -> None:
+    images = subprocess.run(["podman", "image", "exists", "localhost/sophia-replatform-ee:latest"], check=False)
+    if images.returncode:
+        pytest.skip("the execution environment's image is not built here")
+    _preflight(
+        tmp_path, "--process-isolation", "--process-isolation-executable", "podman", "--container-image", "localhost/sophia-replatform-ee:latest"
+    )
