@@ -1,63 +1,16 @@
-"""The data below C(awx/) as it lies there, and one AWX that it is applied to."""
+"""An AWX that has nothing, and one that the data was applied to."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
-import os
 import pathlib
-import re
-import subprocess
 import sys
 import typing as t
 
 import pytest
-import yaml
 
-ROOT = pathlib.Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location("fake_awx", pathlib.Path(__file__).with_name("fake_awx.py"))
-assert _spec and _spec.loader
-fake_awx = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fake_awx)
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads C(!unsafe), what Ansible doesn't template, as the text that it is."""
-
-
-_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
-
-
-def load(name: str) -> dict[str, t.Any]:
-    return yaml.load((ROOT / "awx" / name).read_text(), _Loader)  # noqa: S506 - a SafeLoader with one more tag
-
-
-@dataclasses.dataclass
-class Run:
-    """How often tasks changed something or failed, what was printed, and the requests that changed the server."""
-
-    changed: int
-    failed: int
-    output: str
-    requests: list[dict[str, t.Any]]
-
-
-def play(awx: t.Any, *arguments: str, **environment: str) -> Run:
-    """Run a playbook or, with C(-m), a module, against the server."""
-    before = len(awx.requests)
-    program = "ansible" if "-m" in arguments else "ansible-playbook"
-    done = subprocess.run(
-        [pathlib.Path(sys.executable).with_name(program), "-i", "localhost,", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "CONTROLLER_HOST": awx.url, "CONTROLLER_OAUTH_TOKEN": fake_awx.TOKEN, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    recap = re.search(r"changed=(\d+) .*failed=(\d+)", output)
-    changed, failed = map(int, recap.groups()) if recap else (0, int(done.returncode != 0))
-    return Run(changed, failed, output, awx.requests[before:])
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import awx_data
+import fake_awx
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +21,8 @@ def empty() -> t.Iterator[t.Any]:
 
 
 @pytest.fixture(scope="session")
-def applied() -> t.Iterator[tuple[t.Any, Run]]:
+def applied() -> t.Iterator[tuple[t.Any, awx_data.Run]]:
     """An AWX that the data was applied to once, and that run."""
     awx = fake_awx.FakeAwx()
-    yield awx, play(awx, "playbooks/awx.yml")
+    yield awx, awx_data.play(awx, "playbooks/awx.yml")
     awx.stop()

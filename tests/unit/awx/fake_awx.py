@@ -110,7 +110,11 @@ class FakeAwx:
         return 204, None
 
     def _all(self, collection: str) -> list[dict[str, t.Any]]:
-        names = ("job_templates", "workflow_job_templates", "projects") if collection == "unified_job_templates" else (collection,)
+        names = (
+            ("job_templates", "workflow_job_templates", "projects")
+            if collection == "unified_job_templates"
+            else (collection,)
+        )
         return [one for name in names for one in self.objects.get(name, {}).values()]
 
     def _list(self, collection: str, query: dict[str, str]) -> dict[str, t.Any]:

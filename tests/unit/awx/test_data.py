@@ -6,14 +6,14 @@ import pathlib
 import re
 import typing as t
 
-import conftest
+import awx_data
 import pytest
 import yaml
 
-ROOT = conftest.ROOT
-DATA = conftest.load("templates.yml")
+ROOT = awx_data.ROOT
+DATA = awx_data.load("templates.yml")
 TEMPLATES = DATA["awx_job_templates"]
-NODES = conftest.load("workflow.yml")["awx_workflow_nodes"]
+NODES = awx_data.load("workflow.yml")["awx_workflow_nodes"]
 QUESTIONS = [
     pytest.param(template, question, id=question["variable"])
     for template in TEMPLATES
@@ -57,13 +57,15 @@ def test_every_playbook_has_a_template_or_a_reason_for_none() -> None:
 
 
 def test_names_are_told_apart() -> None:
-    names = [one["name"] for one in TEMPLATES] + [conftest.load("workflow.yml")["awx_workflow"]["name"]]
-    names.append(conftest.load("organization.yml")["awx_project"]["name"])
+    names = [one["name"] for one in TEMPLATES] + [awx_data.load("workflow.yml")["awx_workflow"]["name"]]
+    names.append(awx_data.load("organization.yml")["awx_project"]["name"])
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(("template", "question"), QUESTIONS)
-def test_a_question_is_a_variable_of_a_role_that_the_playbook_runs(template: dict[str, t.Any], question: dict[str, t.Any]) -> None:
+def test_a_question_is_a_variable_of_a_role_that_the_playbook_runs(
+    template: dict[str, t.Any], question: dict[str, t.Any]
+) -> None:
     roles = _roles(ROOT / "playbooks" / template["playbook"], set())
     described = [option for role, option in OPTIONS.get(question["variable"], []) if role in roles]
     assert described, f"no role of {template['playbook']} has {question['variable']}"
@@ -92,12 +94,19 @@ def test_a_yes_or_no_is_made_one_where_it_is_used(template: dict[str, t.Any], qu
     name = question["variable"]
     if question.get("choices") != ["true", "false"]:
         return
-    lines = [line for path in ROOT.glob("roles/*/tasks/*.yml") for line in path.read_text().splitlines() if name in line.split()]
+    lines = [
+        line
+        for path in ROOT.glob("roles/*/tasks/*.yml")
+        for line in path.read_text().splitlines()
+        if name in line.split()
+    ]
     assert lines
     assert all(f"{name} | bool" in line for line in lines), lines
 
 
-@pytest.mark.parametrize("environment", [one["environment"] for one in conftest.load("organization.yml")["awx_inventories"]])
+@pytest.mark.parametrize(
+    "environment", [one["environment"] for one in awx_data.load("organization.yml")["awx_inventories"]]
+)
 def test_no_default_of_a_survey_outranks_an_inventory(environment: str) -> None:
     folder = ROOT / "inventories" / environment
     assert (folder / "hosts.yml").exists()
@@ -145,7 +154,7 @@ def test_the_handbook_says_why_a_template_is_sliced_or_not() -> None:
 
 
 def test_the_data_has_no_value_for_a_credential() -> None:
-    data = conftest.load("credentials.yml")
+    data = awx_data.load("credentials.yml")
     assert all(set(one) == {"name", "credential_type", "description"} for one in data["awx_credentials"])
     fields = {one["id"]: one for kind in data["awx_credential_types"] for one in kind["inputs"]["fields"]}
     assert all(one["secret"] and "default" not in one for one in fields.values())

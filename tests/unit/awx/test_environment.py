@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 
-import conftest
+import awx_data
 import pytest
 import yaml
 
-ROOT = conftest.ROOT
+ROOT = awx_data.ROOT
 BIN = pathlib.Path(sys.executable).parent
 
 
@@ -22,15 +22,18 @@ def _run(*command: str) -> str:
 
 
 def test_the_context_holds_the_lock_file_and_installs_by_its_hashes(tmp_path: pathlib.Path) -> None:
-    _run("ansible-builder", "create", "--container-runtime", "podman", "-f", "execution-environment.yml", "-c", str(tmp_path))
-    text = (tmp_path / "Containerfile").read_text()
+    _run("ansible-builder", "create", "-f", "execution-environment.yml", "-c", str(tmp_path))
+    (container_file,) = (path for path in tmp_path.iterdir() if path.is_file())  # its name is the container runtime's
+    text = container_file.read_text()
     assert "pip install --no-cache-dir --require-hashes -r /tmp/run.txt" in text
     assert (tmp_path / "_build/locked/run.txt").read_text() == (ROOT / "requirements/run.txt").read_text()
     assert (tmp_path / "_build/bindep.txt").read_text() == (ROOT / "meta/bindep.txt").read_text()
 
 
 def test_the_runner_is_the_one_that_is_tested_here() -> None:
-    wanted = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]["ansible_runner"]["package_pip"]
+    wanted = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]["ansible_runner"][
+        "package_pip"
+    ]
     assert f"\n{wanted} " in (ROOT / "requirements/dev.txt").read_text()
 
 
@@ -43,13 +46,20 @@ def test_the_collection_tells_a_builder_what_it_needs() -> None:
 def _preflight(folder: pathlib.Path, *options: str) -> str:
     return _run(
         *("ansible-runner", "run", str(folder), "-p", "preflight.yml", "--project-dir", str(ROOT / "playbooks")),
-        *("--inventory", str(ROOT / "inventories/production"), "--cmdline", "-e preflight_contact_hosts=false", *options),
+        *(
+            "--inventory",
+            str(ROOT / "inventories/production"),
+            "--cmdline",
+            "-e preflight_contact_hosts=false",
+            *options,
+        ),
     )
 
 
 def test_a_playbook_runs_under_ansible_runner(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
-    assert "5 hosts, no fault" in _preflight(tmp_path) or list(tmp_path.glob("artifacts/*/rc"))[0].read_text() == "0"
+    _preflight(tmp_path)
+    assert [path.read_text() for path in tmp_path.glob("artifacts/*/rc")] == ["0"]
 
 
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not here")
@@ -58,5 +68,10 @@ def test_a_playbook_runs_under_ansible_runner_isolated(tmp_path: pathlib.Path) -
     if images.returncode:
         pytest.skip("the execution environment's image is not built here")
     _preflight(
-        tmp_path, "--process-isolation", "--process-isolation-executable", "podman", "--container-image", "localhost/sophia-replatform-ee:latest"
+        tmp_path,
+        "--process-isolation",
+        "--process-isolation-executable",
+        "podman",
+        "--container-image",
+        "localhost/sophia-replatform-ee:latest",
     )
