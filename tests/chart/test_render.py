@@ -185,6 +185,14 @@ def test_the_test_pod_asks_every_http_service(render, chart):
     assert pod["metadata"]["labels"]["replatform.sophia.ai/network-back-end"] == "true"
 
 
+def test_the_test_pod_takes_a_command(render, chart):
+    [container] = by_name(render(chart(test_image="any:1", test_command=["ask", "--all"])), "Pod")["shop-health"]["spec"][
+        "containers"
+    ]
+    assert (container["image"], container["command"]) == ("any:1", ["ask", "--all"])
+    assert container["args"] == ["http://web:8080/health"]
+
+
 def test_services_and_subcharts_can_be_left_out(render, chart):
     folder = chart()
     whole = render(folder)
