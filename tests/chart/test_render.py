@@ -186,9 +186,9 @@ def test_the_test_pod_asks_every_http_service(render, chart):
 
 
 def test_the_test_pod_takes_a_command(render, chart):
-    [container] = by_name(render(chart(test_image="any:1", test_command=["ask", "--all"])), "Pod")["shop-health"]["spec"][
-        "containers"
-    ]
+    [container] = by_name(render(chart(test_image="any:1", test_command=["ask", "--all"])), "Pod")["shop-health"][
+        "spec"
+    ]["containers"]
     assert (container["image"], container["command"]) == ("any:1", ["ask", "--all"])
     assert container["args"] == ["http://web:8080/health"]
 
