@@ -295,6 +295,7 @@ def test_what_is_hidden_is_not_deployed(helm, chart):
         ({"services": {"a": {**SERVICE, "routes": [{"name": "r", "rule": "x", "port": 1}]}}}, "leads to port 1"),
         ({"services": {"a": {**SERVICE, "kind": "Job"}}}, "job"),
         ({"services": {"a": {**SERVICE, "replica": 2}}}, "replica"),
+        ({"services": {"a": {**SERVICE, "replicas": "two"}}}, "replicas"),
         ({"service": {}}, "service"),
         ({"middlewares": {"both": {"compress": {}, "retry": {"attempts": 2}}}}, "both"),
     ],
