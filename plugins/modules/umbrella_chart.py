@@ -108,9 +108,18 @@ options:
     elements: dict
     default: []
   test_image:
-    description: Image with busybox for the pod of C(helm test). Name it by its digest where that is known.
+    description:
+      - Image for the pod of C(helm test), with busybox unless O(test_command) is given. Name it by its digest where that is known.
     type: str
     default: busybox:1.37
+  test_command:
+    description:
+      - Command of that pod, for an image without busybox. The pages to ask for are its arguments. It exits with 0 when all
+        of them answer, and otherwise prints a line that begins with C(no answer:) for each that does not.
+      - Empty means busybox' C(wget), 5 seconds a page.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: sophia.replatform.stack_values
 """
@@ -207,6 +216,7 @@ def main() -> None:
             "existing_metadata": {"type": "path"},
             "rules": {"type": "list", "elements": "dict", "default": []},
             "test_image": {"type": "str", "default": "busybox:1.37"},
+            "test_command": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

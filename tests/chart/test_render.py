@@ -185,6 +185,14 @@ def test_the_test_pod_asks_every_http_service(render, chart):
     assert pod["metadata"]["labels"]["replatform.sophia.ai/network-back-end"] == "true"
 
 
+def test_the_test_pod_takes_a_command(render, chart):
+    [container] = by_name(render(chart(test_image="any:1", test_command=["ask", "--all"])), "Pod")["shop-health"][
+        "spec"
+    ]["containers"]
+    assert (container["image"], container["command"]) == ("any:1", ["ask", "--all"])
+    assert container["args"] == ["http://web:8080/health"]
+
+
 def test_services_and_subcharts_can_be_left_out(render, chart):
     folder = chart()
     whole = render(folder)
@@ -287,6 +295,7 @@ def test_what_is_hidden_is_not_deployed(helm, chart):
         ({"services": {"a": {**SERVICE, "routes": [{"name": "r", "rule": "x", "port": 1}]}}}, "leads to port 1"),
         ({"services": {"a": {**SERVICE, "kind": "Job"}}}, "job"),
         ({"services": {"a": {**SERVICE, "replica": 2}}}, "replica"),
+        ({"services": {"a": {**SERVICE, "replicas": "two"}}}, "replicas"),
         ({"service": {}}, "service"),
         ({"middlewares": {"both": {"compress": {}, "retry": {"attempts": 2}}}}, "both"),
     ],

@@ -36,7 +36,7 @@ def checks(values: t.Mapping[str, t.Any], listed: t.Sequence[t.Mapping[str, t.An
             found.pop(name, None)
         elif port in open_ports:
             found[name] = {"service": name, "port": port, "path": str(entry.get("path", "/"))}
-    return [found[name] for name in services if name in found]
+    return [found[name] for name in sorted(found)]
 
 
 def _page(service: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:

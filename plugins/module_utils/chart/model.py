@@ -39,6 +39,7 @@ class Blueprint:
     rules: t.Sequence[t.Mapping[str, t.Any]] = ()
     architectures: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     test_image: str = "busybox:1.37"
+    test_command: t.Sequence[str] = ()
 
 
 @dataclass(frozen=True)

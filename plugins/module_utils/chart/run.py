@@ -28,6 +28,7 @@ _SAME = (
     "rules",
     "architectures",
     "test_image",
+    "test_command",
 )
 
 

@@ -55,7 +55,15 @@ def of_umbrella(name: str, parts: t.Collection[str], values: t.Iterable[str], wh
                     "required": ["image", "checks"],
                     "additionalProperties": False,
                     "properties": {
-                        "image": {"type": "string", "minLength": 1, "description": "One that has busybox"},
+                        "image": {
+                            "type": "string",
+                            "minLength": 1,
+                            "description": "One that has busybox, or what command names",
+                        },
+                        "command": {
+                            "$ref": "#/definitions/strings",
+                            "description": "Gets the pages to ask for as arguments, and fails unless all answer",
+                        },
                         "checks": {
                             "type": "array",
                             "items": {

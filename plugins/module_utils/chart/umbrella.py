@@ -53,7 +53,7 @@ def umbrella(blueprint: Blueprint) -> Umbrella:
     whole = split(_with_inventory(blueprint), blueprint.groups)
     homes = places(whole)
     parts = list(dict.fromkeys(homes.values()))
-    whole["tests"] = {"image": blueprint.test_image, "checks": checks(blueprint.values, blueprint.services)}
+    whole["tests"] = _tests(blueprint)
     fetched = [str(item["name"]) for item in blueprint.metadata.get("dependencies") or []]
     whole, rows = merge(blueprint.existing, whole, blueprint.rules, [name for name in fetched if name not in parts])
     stack = blueprint.values.get("services", {})
@@ -98,6 +98,11 @@ def _with_inventory(blueprint: Blueprint) -> Values:
         if found:
             service["architectures"] = [str(item) for item in found]
     return values
+
+
+def _tests(blueprint: Blueprint) -> Values:
+    command = {"command": [str(word) for word in blueprint.test_command]} if blueprint.test_command else {}
+    return {"image": blueprint.test_image, **command, "checks": checks(blueprint.values, blueprint.services)}
 
 
 def _charts(blueprint: Blueprint, whole: t.Mapping[str, t.Any], parts: t.Sequence[str], version: str) -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_the_inventory_counts_before_the_check():
         {"name": "plain", "port": 82},
         {"name": "gone", "kind": "http", "port": 1},
     ]
-    assert asked(services, listed) == [("web", 81, "/health"), ("plain", 82, "/")]
+    assert asked(services, listed) == [("plain", 82, "/"), ("web", 81, "/health")]
 
 
 def test_a_port_that_the_stack_does_not_know():

@@ -70,6 +70,23 @@ def test_the_values_of_the_files_are_those_of_the_release_less_secrets(made, val
     assert yaml.safe_load(chart.files["values-live.yaml"])["front"]["services"]["web"]["env"][0]["value"] == "(hidden)"
 
 
+def test_the_order_of_services_makes_no_other_release(made, values):
+    """Helm gives values back in alphabetical order."""
+    listed = [{"name": "web", "port": 80}, {"name": "other", "port": 81}]
+    values["services"]["other"]["ports"] = [{"name": "tcp-81", "port": 81, "protocol": "TCP"}]
+    before = made(services=listed).values
+    values["services"] = dict(reversed(values["services"].items()))
+    assert made(services=listed).values == before
+
+
+def test_the_command_of_the_test(made):
+    assert "command" not in made().values["tests"]
+    chart = made(test_image="python:3", test_command=["python3", "-c", "pass"])
+    assert yaml.safe_load(chart.files["values.yaml"])["tests"]["command"] == ["python3", "-c", "pass"]
+    properties = json.loads(chart.files["values.schema.json"])["properties"]["tests"]["properties"]
+    assert properties["command"]["$ref"] == "#/definitions/strings"
+
+
 def test_a_changed_template_is_a_changed_digest_and_changed_values_are_not(made, values):
     digest = made().values["global"]["chartDigest"]
     assert (

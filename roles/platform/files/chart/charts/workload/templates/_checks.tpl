@@ -42,6 +42,9 @@ spec:
       image: {{ $root.Values.tests.image | quote }}
       imagePullPolicy: {{ $settings.imagePullPolicy }}
       command:
+        {{- with $root.Values.tests.command }}
+        {{- toYaml . | nindent 8 }}
+        {{- else }}
         - busybox
         - sh
         - -c
@@ -52,10 +55,11 @@ spec:
           done
           exit "$failed"
         - health
+        {{- end }}
       args:
         {{- toYaml . | nindent 8 }}
       resources:
-        limits: {memory: 32Mi}
+        limits: {memory: 64Mi}
         requests: {cpu: 10m, memory: 16Mi}
       securityContext:
         allowPrivilegeEscalation: false
