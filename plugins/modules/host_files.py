@@ -39,10 +39,7 @@ options:
         type: path
         required: true
       content:
-        description: The text that it holds. One of O(files[].content) and O(files[].secret) is needed.
-        type: str
-      secret:
-        description: A text that is in no log and no diff.
+        description: The text that it holds, if it is no secret. A file has this or an entry in O(secrets).
         type: str
       mode:
         description: Its mode, in octal digits.
@@ -52,6 +49,10 @@ options:
         description: Whether a file that is there gets this content, too.
         type: bool
         default: true
+  secrets:
+    description: The texts of those of O(files) that are in no log and no diff, by path.
+    type: dict
+    default: {}
   links:
     description: Symbolic links that are to be there, each with where it leads. One that leads elsewhere is replaced; a file is refused.
     type: dict
@@ -72,8 +73,9 @@ EXAMPLES = r"""
         content: "node-name: ai-core\n"
         mode: "0600"
       - path: /etc/rancher/k3s/token
-        secret: "{{ token }}"
         mode: "0600"
+    secrets:
+      /etc/rancher/k3s/token: "{{ token }}"
     links:
       /usr/local/bin/kubectl: k3s
   register: written
@@ -101,7 +103,6 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 FILE = {
     "path": {"type": "path", "required": True},
     "content": {"type": "str"},
-    "secret": {"type": "str", "no_log": True},
     "mode": {"type": "str", "default": "0644"},
     "force": {"type": "bool", "default": True},
 }
@@ -112,9 +113,15 @@ def changes(given: t.Mapping[str, t.Any], check_mode: bool) -> t.Iterator[host_f
     for path in given["directories"]:
         yield host_files.make_directory(path, 0o755, check_mode)
     for file in given["files"]:
-        secret = file["secret"] is not None
-        content = file["secret"] if secret else file["content"]
-        yield host_files.write(file["path"], content, octal(file["mode"]), file["force"], secret, check_mode)
+        secret = given["secrets"].get(file["path"])
+        if (secret is None) == (file["content"] is None):
+            raise RefusedError(
+                f"files: {file['path']} needs its text in content or, by its path, in secrets, and not in both"
+            )
+        content = file["content"] if secret is None else secret
+        yield host_files.write(
+            file["path"], content, octal(file["mode"]), file["force"], secret is not None, check_mode
+        )
     for path, target in given["links"].items():
         yield host_files.link(path, target, check_mode)
     for path in given["absent"]:
@@ -133,14 +140,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directories": {"type": "list", "elements": "path", "default": []},
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": FILE,
-                "mutually_exclusive": [["content", "secret"]],
-                "required_one_of": [["content", "secret"]],
-            },
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            # An option of its own, since of one within a list the call's line in the host's journal would show what is quoted in it.
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "links": {"type": "dict", "default": {}},
             "absent": {"type": "list", "elements": "path", "default": []},
         },

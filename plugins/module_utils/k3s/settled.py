@@ -15,9 +15,10 @@ _MISSING: Map = {}
 def unsettled(seen: Map, wanted: Map) -> list[str]:
     """What role k3s would still have to do on a host, one line each; empty when nothing is left.
 
-    C(seen) is what module C(k3s_info) returned. C(wanted): C(unit), C(texts) (as module C(host_files) takes them), C(files) (by
-    path: C(mode), and C(sha256) or C(sha1) where the content is known beforehand), C(absent) (files that must not be there), C(tools), C(table) (a mark that the loaded table
-    has, with C(table_unit)), and C(newer) (pairs of files, the first at least as new as the second).
+    C(seen) is what module C(k3s_info) returned. C(wanted): C(unit), C(texts) (C(path), C(mode), and C(content) or C(secret)), C(files) (by
+    path: C(mode), and C(sha256) or C(sha1) where the content is known beforehand), C(absent) (files that must not be there), C(tools),
+    C(table) (a mark that the loaded table has, with C(table_unit)), and C(newer) (pairs of files, the first at least as new as the
+    second).
 
     A content that is not known beforehand, such as a token, is judged by its time elsewhere: K3s is started again when a file is
     newer than its process.
@@ -44,7 +45,7 @@ def unsettled(seen: Map, wanted: Map) -> list[str]:
 
 
 def differing(files: t.Mapping[str, Map], texts: t.Iterable[Map]) -> list[str]:
-    """The paths of texts that a host does not have, or has with another content: C(files) of C(k3s_info), C(texts) of C(host_files)."""
+    """The paths of texts that a host does not have, or has with another content: C(files) is C(k3s_info)'s."""
     return [text["path"] for text in texts if files.get(text["path"], _MISSING).get("sha1") != _sha1(text)]
 
 

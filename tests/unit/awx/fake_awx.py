@@ -136,7 +136,7 @@ def _answer_faults(question: dict[str, t.Any], answers: dict[str, t.Any]) -> lis
         return []
     answer = answers[name]
     if question["type"] == "integer":
-        if type(answer) is not int:
+        if isinstance(answer, bool) or not isinstance(answer, int):
             return [f"Value {answer} for '{name}' expected to be an integer."]
         if answer < question["min"]:
             return [f"'{name}' value {answer} is too small (must be at least {question['min']})."]

@@ -79,7 +79,7 @@ def _same(option: dict[str, t.Any], question: dict[str, t.Any]) -> None:
         assert question["default"] == str(option["default"]).lower()
         return
     assert question["default"] == option["default"]
-    assert type(question["default"]) is {"int": int, "str": str}[option["type"]]
+    assert isinstance(question["default"], {"int": int, "str": str}[option["type"]])
     assert question["type"] == ("integer" if option["type"] == "int" else "multiplechoice")
     if option["type"] == "str":
         assert set(question["choices"]) <= set(option["choices"])

@@ -8,6 +8,7 @@ import pathlib
 import stat
 
 import pytest
+from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.sophia.replatform.plugins.module_utils import host_files
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
@@ -114,9 +115,18 @@ def test_what_is_in_the_way_is_refused(tmp_path, act, line):
 
 
 @pytest.fixture
-def call(capsys):
+def logged(monkeypatch) -> list[str]:
+    """What the module writes into the host's journal."""
+    lines: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
+    return lines
+
+
+@pytest.fixture
+def call(capsys, logged):
 
     def run(check_mode: bool = False, **arguments):
+        logged.clear()
         with patch_module_args({**arguments, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
             module.main()
         return json.loads(capsys.readouterr().out)
@@ -124,13 +134,14 @@ def call(capsys):
     return run
 
 
-def test_the_module_in_check_mode_then_in_earnest_then_again(tmp_path, call):
+def test_the_module_in_check_mode_then_in_earnest_then_again(tmp_path, call, logged):
     arguments = {
         "directories": [f"{tmp_path}/d"],
         "files": [
             {"path": f"{tmp_path}/d/config", "content": "a: 1\n", "mode": "0600"},
-            {"path": f"{tmp_path}/d/token", "secret": "K10abc::server:s3cr3t", "mode": "0600"},
+            {"path": f"{tmp_path}/d/token", "mode": "0600"},
         ],
+        "secrets": {f"{tmp_path}/d/token": "K10abc::server:s3cr3t\n"},
         "links": {f"{tmp_path}/kubectl": "k3s"},
         "absent": [f"{tmp_path}/gone"],
     }
@@ -140,8 +151,8 @@ def test_the_module_in_check_mode_then_in_earnest_then_again(tmp_path, call):
     done = call(**arguments)
     assert done["changed_paths"] == foretold["changed_paths"] and done["diff"] == foretold["diff"]
     assert [pathlib.Path(path).name for path in done["changed_paths"]] == ["d", "config", "token", "kubectl", "gone"]
-    assert "s3cr3t" not in json.dumps([foretold, done])
-    assert (tmp_path / "d/token").read_text() == "K10abc::server:s3cr3t"
+    assert logged and "s3cr3t" not in json.dumps([foretold, done, logged])
+    assert (tmp_path / "d/token").read_text() == "K10abc::server:s3cr3t\n"
     assert call(**arguments)["changed"] is False
 
 
@@ -149,5 +160,6 @@ def test_the_module_refuses_before_it_writes(tmp_path, call):
     files = [{"path": f"{tmp_path}/a", "content": "x"}, {"path": f"{tmp_path}", "content": "x"}]
     assert "is not a file" in call(files=files)["msg"]
     assert "is not made of octal digits" in call(files=[{**files[0], "mode": "rw"}])["msg"]
-    assert "one of the following" in call(files=[{"path": f"{tmp_path}/a"}])["msg"]
+    assert "needs its text in content or" in call(files=[{"path": f"{tmp_path}/a"}])["msg"]
+    assert "and not in both" in call(files=files[:1], secrets={f"{tmp_path}/a": "x"})["msg"]
     assert os.listdir(tmp_path) == []
