@@ -41,6 +41,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch im
 _POLL_S = 0.05
 # On the way back nobody waits longer than this for a server that may be dead, or for a stranger's file to be let alone.
 _PATIENCE_S = 1.0
+_ON_THEIR_WAY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -333,14 +334,17 @@ class ShiftOperation:
     def _verify_back(self, route: Route, before: Snapshot) -> dict[str, t.Any]:
         """After weight 0: no request may reach the canary any more. Without enough traffic the API alone has to do."""
         time.sleep(SETTLE_S)
-        start = self.api.snapshot(route)
-        end = time.monotonic() + self.plan.interval
+        start, begin = self.api.snapshot(route), time.monotonic()
         verdict = analysis.Verdict()
-        while verdict.ratio is None and time.monotonic() < end and not route.tail and route.protocol != "tcp":
+        while (verdict.ratio is None or verdict.reason) and not route.tail and route.protocol != "tcp":
+            # Traefik counts a request when it ends: slow ones that were on their way may still come in.
+            if time.monotonic() - begin >= max(self.plan.interval, _ON_THEIR_WAY_S if verdict.reason else 0.0):
+                break
             time.sleep(min(1.0, self.plan.interval))
             now = self.api.snapshot(route)
             canary, primary = canary_since(route, now, start).total, primary_since(route, now, start).total
             verdict = analysis.judge_ratio(canary, canary + primary, 0.0)
+            start = now if verdict.reason else start
         if verdict.reason:
             raise ReplatformError(verdict.reason)
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman 
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watch, Watched
 
 from .conftest import until
-from .test_edge_real import HOST, params, shift
+from .test_edge_real import HOST, metrics, params, shift
 
 DEAD_MAN = str(pathlib.Path(__file__).parents[3] / "roles/edge/files/deadman.py")
 NONSENSE = "http:\n  routers: {x: {rule: 7, nonsense: true}}\n"
@@ -101,6 +102,19 @@ def test_a_way_back_that_nobody_can_verify_says_so(edge, sides):
     with pytest.raises(ReplatformError, match="NOT VERIFIED"):
         shift(edge, sides, state="rolled_back")
     assert '"weight": 0' in (edge.dynamic_dir / "app.yml").read_text()
+
+
+def test_slow_requests_that_were_on_their_way_are_no_sign_that_it_is_not_back(edge, sides, traffic):
+    shift(edge, sides, state="present")
+    with contextlib.ExitStack() as stack:
+        for _client in range(12):
+            stack.enter_context(traffic(edge.web, HOST))
+        run, raised = in_background(lambda: shift(edge, sides, interval=60, metrics=metrics(duration=500)))
+        until(lambda: sides[1].served > 20)
+        sides[1].delay = 3
+        run.join()
+    assert isinstance(raised[0], RefusedError) and "request-duration p99" in str(raised[0])
+    assert records(edge, "weight")[-1]["data"]["ratio"] is not None
 
 
 def test_a_breach_goes_back_though_the_controller_is_gone_by_then(edge, sides, monkeypatch):
