@@ -358,7 +358,7 @@ class Rotation:
 
     def run(self, *options: str) -> tuple:
         unit = "{{ 'k3s' if inventory_hostname == 's1' else 'k3s-agent' }}"
-        return self.hosts.run("rotate_token", *options, hosts="k3s_server", __k3s_unit=unit, k3s_start_timeout=1)
+        return self.hosts.run("rotate_token", *options, hosts="k3s_server", __k3s_unit=unit, k3s_start_timeout=30)
 
 
 def test_a_server_that_went_down_after_the_cluster_got_its_token_is_told_and_started(hosts):
