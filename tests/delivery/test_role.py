@@ -80,14 +80,14 @@ def test_a_run_that_was_cut_off_is_finished_and_a_new_chart_is_committed(checkou
     sound(play(checkout, delivery_commit_chart=True))
     assert look(checkout) == {**whole, **{path: text.encode() for path, text in extra.items()}}
     log = sample.git(checkout, "log", "--format=%s", "main..migration").splitlines()
-    assert log[:2] == ["Deliver by one workflow", "Add the chart that is deployed"] and len(log) == 3
+    assert log[:2] == ["Deliver by one workflow", "Keep the chart as it is deployed"] and len(log) == 3
     assert sample.git(checkout, "show", "--format=", "--name-only", "HEAD^").split() == ["chart/templates/new.yaml"]
 
     # Merged, and then the chart alone is another one: it is the branch that gets it.
     sample.git(checkout, "checkout", "--quiet", "-B", "main")
     sample.write(checkout, {"chart/templates/new.yaml": "# newer\n"})
     sound(play(checkout, delivery_commit_chart=True))
-    assert sample.git(checkout, "log", "--format=%s", "main..migration") == "Add the chart that is deployed\n"
+    assert sample.git(checkout, "log", "--format=%s", "main..migration") == "Keep the chart as it is deployed\n"
     assert sample.git(checkout, "status", "--porcelain") == "?? elsewhere.txt\n"
 
 
