@@ -1,0 +1,196 @@
+#!/usr/bin/python
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_switchover
+short_description: Makes one of two PostgreSQL instances the primary and the other its standby, behind a PgBouncer
+version_added: 0.1.0
+description:
+  - The new instance becomes a streaming standby of the old one. Then clients are held at the pooler, the old one is made read-only,
+    is condemned to come back as a standby and is stopped; the new one is promoted when it is proven to have all that the old one
+    ever wrote; and the pooler leads the clients on. No transaction that goes through the pooler fails.
+  - The old instance comes back as a standby of the new one. The way back is the same call with O(target) and O(other) exchanged.
+  - It needs nothing of the instances but their ports and a superuser. C(psql) runs where the module runs, or in the pod of the
+    pooler. What has to be done beside an instance's data, the instance does (C(COPY ... TO PROGRAM)).
+  - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail.
+author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment:
+  - sophia.replatform.operation
+options:
+  name:
+    description: Name of the store in the journal.
+    type: str
+    required: true
+  state:
+    description:
+      - V(standby) means that O(target) is a standby of O(other) and not far behind.
+      - V(primary) means that O(target) is the primary, that clients are led to it, and that O(other) is its standby.
+      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. For a run that failed.
+      - V(alone) means that O(target) is the primary and keeps nothing for O(other), which is gone for good.
+    type: str
+    required: true
+    choices: [standby, primary, released, alone]
+  target:
+    description: The instance that O(state) speaks of, as C(host:port).
+    type: str
+    required: true
+  other:
+    description: The other instance, as C(host:port). Each must reach the other at these addresses, and the pooler both.
+    type: str
+    required: true
+  pooler:
+    description: PgBouncer, as C(host:port). O(user) must be in its C(admin_users).
+    type: str
+    required: true
+  pooler_file:
+    description:
+      - File of PgBouncer's configuration that has the line C(database = host=... port=...), whose host and port are replaced.
+      - It is in the pod of the pooler where O(service) is given, otherwise on the host that the module runs on.
+    type: path
+    required: true
+  service:
+    description: Service that selects the pod of the pooler. Without it, scripts run on the host that the module runs on.
+    type: str
+  namespace:
+    description: Namespace of O(service).
+    type: str
+  kubeconfig:
+    description: File on the host that the module runs on, that says how the cluster is reached.
+    type: path
+  user:
+    description: Superuser of both instances.
+    type: str
+    required: true
+  database:
+    description: The database, as the pooler and both instances name it. All databases of the instance move with it.
+    type: str
+    required: true
+  password_file:
+    description: File that holds the user's password, where the scripts run.
+    type: str
+    required: true
+  overwrite:
+    description: Whether O(target) may lose what it holds beyond O(other), which is kept beside its data until the next copy.
+    type: bool
+    default: false
+  max_lag:
+    description: Bytes of WAL that a standby may be behind before clients are held.
+    type: int
+    default: 1048576
+  grace:
+    description: Seconds that open transactions have to come to an end. If they do not, clients go on as before and the run fails.
+    type: int
+    default: 10
+requirements:
+  - psql, timeout and flock where the scripts run
+  - kubernetes (Python package), where O(service) is given
+notes:
+  - Refuses, with one line and nothing changed, when the instances are of different major versions, when an extension, a preloaded
+    library or a collation of the primary is missing on the other or of another version there, when C(wal_level) is C(minimal), when
+    WAL senders, replication slots, room on the disk or a line in C(pg_hba.conf) are missing, when there are tablespaces, when
+    the data folder is a mount point of its own, when the pooler keeps a connection for each client (C(pool_mode) C(session)), or
+    lets clients give up too early (C(query_wait_timeout)).
+  - What starts the instances must start them again when they end.
+  - Clients that go past the pooler lose their connections when the old primary is stopped.
+  - The password is written to C(replatform.pgpass) (mode 0600) beside the data folder of each instance.
+seealso:
+  - module: sophia.replatform.postgres_handover
+  - name: PgBouncer
+    description: PAUSE and RESUME.
+    link: https://www.pgbouncer.org/usage.html
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check_mode.
+    support: full
+  idempotent:
+    description: A second run with the same arguments changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Let K3s' instance follow the Swarm's
+  sophia.replatform.postgres_switchover:
+    name: postgres
+    state: standby
+    target: 192.0.2.21:5432
+    other: 192.0.2.14:5432
+    pooler: 127.0.0.1:6432
+    pooler_file: /etc/pgbouncer/databases.ini
+    user: shop
+    database: shop
+    password_file: /run/secrets/postgres_password
+
+- name: Hand over
+  sophia.replatform.postgres_switchover:
+    name: postgres
+    state: primary
+    target: 192.0.2.21:5432
+    other: 192.0.2.14:5432
+    pooler: 127.0.0.1:6432
+    pooler_file: /etc/pgbouncer/databases.ini
+    user: shop
+    database: shop
+    password_file: /run/secrets/postgres_password
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were taken, in order; in check mode those that would be.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {name: pause, grace_s: 10}
+    - {name: fence, at: "192.0.2.14:5432", direct_clients: 0, ended_sessions: 0}
+    - {name: prove, at: "192.0.2.21:5432", waited_s: 0.2}
+    - {name: promote, at: "192.0.2.21:5432", lsn: 0/3069F50}
+    - {name: repoint, to: "192.0.2.21:5432"}
+    - {name: resume, to: "192.0.2.21:5432"}
+    - {name: release, at: "192.0.2.21:5432"}
+    - {name: drop_slot, at: "192.0.2.14:5432"}
+reason:
+  description: Why nothing is left to do.
+  type: str
+  returned: success
+  sample: 192.0.2.21:5432 is the primary and 192.0.2.14:5432 follows it
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import cluster, places, switchover_run
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={**switchover_run.ARGUMENTS, **ARGUMENTS},
+        required_together=[("service", "namespace", "kubeconfig")],
+        supports_check_mode=True,
+    )
+    options = module.params
+    if options["service"] and cluster.IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=cluster.IMPORT_ERROR)
+    try:
+        switchover_run.check(options)
+        if options["service"]:
+            at = cluster.Cluster(options["kubeconfig"], options["namespace"], options["deadline"])
+            place: places.Place = cluster.Pod(at, options["service"])
+            lock = f"{options['kubeconfig']}.{options['namespace']}.{options['name']}.lock"
+        else:
+            place = places.Here(options["deadline"])
+            lock = f"{options['pooler_file']}.run.lock"
+        with alone(lock, options["deadline"], module.check_mode):
+            operation = switchover_run.Switchover(place, options, module.check_mode)
+            result = perform(operation, "postgres_switchover", options["name"], options, module.check_mode)
+        module.exit_json(**result)
+    except ReplatformError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()
