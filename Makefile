@@ -10,6 +10,8 @@ export LAB_K3S ?= stand-in
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
+# The stores that a handover is tested on, with what they load.
+STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1
 SCRIPTS = $(shell git grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh')
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -56,8 +58,8 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 .PHONY: unit
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
-	@tools/apt-install zstd
-	@unpacked=$$(tools/apt-unpack docker-registry); PATH=$$unpacked/usr/bin:$$PATH pytest -n 2
+	@tools/apt-install zstd postgresql-15
+	@unpacked=$$(tools/apt-unpack docker-registry $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 2
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
@@ -65,9 +67,11 @@ repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, re
 	@tests/repositories/run
 
 .PHONY: soak
-soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, and every molecule scenario
+soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, handovers too, and every molecule scenario
 	$(call say,Soak)
-	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
+	@tools/apt-install zstd postgresql-15
+	@unpacked=$$(tools/apt-unpack $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH HYPOTHESIS_PROFILE=soak \
+	  pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py tests/unit/handover
 	@tests/repositories/run
 	@lab/prepare
 	@molecule test --all
