@@ -107,7 +107,7 @@ def restore(spec: Raw, noted: Raw) -> dict[str, t.Any]:
     after = copy.deepcopy(dict(spec))
     if is_pin(noted):
         before = noted["update_config"]
-        if after.get("UpdateConfig") == {**(before or {}), **_MOVING}:
+        if _set(after.get("UpdateConfig")) == _set({**(before or {}), **_MOVING}):
             after["UpdateConfig"] = before
         if after.get("UpdateConfig") is None:
             after.pop("UpdateConfig", None)
@@ -134,6 +134,11 @@ def is_paused_here(node: Raw) -> bool:
 
 def _empty(values: Raw) -> list[str]:
     return sorted(key for key, value in values.items() if not value)
+
+
+def _set(config: Raw | None) -> dict[str, t.Any]:
+    """Without zeros, which the Engine leaves out of some answers."""
+    return {key: value for key, value in (config or {}).items() if value}
 
 
 def _noted(spec: dict[str, t.Any], noted: Raw) -> dict[str, t.Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, leave, stack, state
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, foreseen, leave, stack, state
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SERVICES = {"sophia_frontend", "sophia_postgres", "sophia_unified-memory"}
@@ -51,7 +51,7 @@ def walk(world, next_step, simulate):
 
 def test_the_node_with_the_database_is_not_drained_unasked(manager):
     wanted = drain.Wanted("sophia-data-pipeline", "drained")
-    names, end, _world = walk(manager, lambda world: drain.next_step(world, wanted), drain.simulate)
+    names, end, _world = walk(manager, lambda world: drain.next_step(world, wanted), None)
     assert names == []
     assert isinstance(end, Refused)
     assert "sophia_postgres" in end.reason
@@ -66,7 +66,11 @@ def test_the_whole_retirement_in_order(manager):
     others = [node for node in world["nodes"] if not node.get("ManagerStatus", {}).get("Leader")]
     for node in sorted(others, key=lambda node: node["Spec"]["Role"], reverse=True):
         wanted = drain.Wanted(node["ID"], "removed")
-        names, end, world = walk(world, lambda w, wanted=wanted: drain.next_step(w, wanted), drain.simulate)
+        names, end, world = walk(
+            world,
+            lambda w, wanted=wanted: drain.next_step(w, wanted),
+            lambda w, step, node=node: foreseen.world_after(w, step, node["ID"]),
+        )
         assert names[0] == "drain"
         assert names[-1] == "remove"
         assert isinstance(end, Done)
