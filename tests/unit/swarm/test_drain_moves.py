@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -47,6 +48,10 @@ def refused(swarm, node="n2", **wanted):
         run(swarm, "drained", node=node, **wanted)
     assert swarm.specs() == before
     return str(caught.value)
+
+
+def seen(swarm):
+    return {"info": swarm.info(), "nodes": swarm.nodes(), "services": swarm.services(), "tasks": swarm.tasks()}
 
 
 def test_a_service_is_moved_before_the_node_is_drained_and_has_its_spec_back():
@@ -248,7 +253,7 @@ def test_a_node_made_active_in_mid_drain_is_paused_again_before_anything_else():
     with pytest.raises(Killed):
         run(swarm, "drained")
     swarm.die_at = None
-    world = {"info": swarm.info(), "nodes": swarm.nodes(), "services": swarm.services(), "tasks": swarm.tasks()}
+    world = seen(swarm)
     world["services"][0]["Spec"] = specs.pin(world["services"][0]["Spec"], "n2")
     world["nodes"][1]["Spec"]["Availability"] = "active"
     assert drain.next_step(world, drain.Wanted("n2", "drained")).name == "pause"
@@ -352,9 +357,52 @@ def test_no_service_falls_below_its_number_of_tasks(made, die_at, after, then):
 def test_a_job_that_is_asked_to_stop_is_waited_for():
     """A drain does not stop jobs, so a job that never ends ends at the deadline and not in a false success."""
     swarm = Swarm(3, [service("web", 3)])
-    world = {"info": swarm.info(), "nodes": swarm.nodes(), "services": swarm.services(), "tasks": swarm.tasks()}
+    world = seen(swarm)
     world["services"][0]["Spec"]["Mode"] = {"ReplicatedJob": {"TotalCompletions": 3}}
     decision = drain.next_step(world, drain.Wanted("n2", "drained"))
     assert "shop_web is a job" in decision.reason
     world["nodes"][1]["Spec"]["Availability"] = "drain"
     assert drain.next_step(world, drain.Wanted("n2", "drained")).name == "wait_for_tasks"
+
+
+def moving(update="completed"):
+    """Three tasks, one on n2, from which the service is pinned away; the update's own word is O(update)."""
+    world = seen(Swarm(3, [service("web", 3)]))
+    world["nodes"][1]["Spec"] = specs.pause(world["nodes"][1]["Spec"])
+    world["services"][0]["Spec"] = specs.pin(world["services"][0]["Spec"], "n2")
+    world["services"][0]["UpdateStatus"] = {"State": update} if update else None
+    return world
+
+
+@pytest.mark.parametrize("update", ["completed", None])
+def test_the_updates_own_word_for_it_is_not_enough(update):
+    world = moving(update)
+    (old,) = [task for task in world["tasks"] if task["NodeID"] == "n2"]
+    wanted = drain.Wanted("n2", "drained")
+    assert drain.next_step(world, wanted).name == "wait_for_move", "no replacement runs yet"
+    world["tasks"].append({**copy.deepcopy(old), "ID": "new", "NodeID": "n3"})
+    assert drain.next_step(world, wanted).name == "wait_for_move", "the old one is not asked to stop yet"
+    old["DesiredState"] = "shutdown"
+    assert drain.next_step(world, wanted).name == "wait_for_move", "the old one stops"
+    old["Status"]["State"] = "shutdown"
+    assert drain.next_step(world, wanted).name == "drain"
+
+
+def test_a_task_that_has_gone_without_a_replacement_is_waited_for():
+    world = moving()
+    world["tasks"] = [task for task in world["tasks"] if task["NodeID"] != "n2"]
+    assert drain.next_step(world, drain.Wanted("n2", "drained")).name == "wait_for_move"
+
+
+def test_the_policy_of_the_move_stays_until_its_tasks_have_settled():
+    world = moving()
+    spec = world["services"][0]["Spec"]
+    world["services"][0]["Spec"] = specs.revert(spec, specs.noted({"Spec": spec}))
+    back = drain.Wanted("n2", "active", because="it failed")
+    assert drain.next_step(world, back).name == "restore"
+    world["tasks"].append({**world["tasks"][0], "ID": "extra", "NodeID": None, "Status": {"State": "pending"}})
+    assert drain.next_step(world, back).name == "wait_for_settling"
+    assert drain.next_step({**world, "late": {("wait_for_settling", "shop_web")}}, back).name == "restore"
+    world["tasks"].pop()
+    world["services"][0]["UpdateStatus"] = {"State": "updating"}
+    assert drain.next_step(world, back).name == "wait_for_settling"
