@@ -90,7 +90,11 @@ def _drained(world: Raw, node: Raw, wanted: Wanted) -> Decision:
     if node["Spec"]["Availability"] == "drain":
         if tasks:
             return Step("wait_for_tasks", {"node": _name(node), "tasks": len(tasks)}, changes=False)
-        return held.given_back(world, node) or Done(f"{_name(node)} is drained")
+        step = held.given_back(world, node)
+        if step or not specs.is_paused_here(node):
+            return step or Done(f"{_name(node)} is drained")
+        # Somebody else has drained it, and the label is still there.
+        return Step("drain", {"node": _name(node)})
     refused = _unsafe(world, node, wanted)
     if refused:
         return refused

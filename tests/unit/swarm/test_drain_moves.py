@@ -259,6 +259,19 @@ def test_a_node_made_active_in_mid_drain_is_paused_again_before_anything_else():
     assert drain.next_step(world, drain.Wanted("n2", "drained")).name == "pause"
 
 
+def test_a_node_that_somebody_else_drains_in_mid_drain_keeps_no_label():
+    swarm = Swarm(3, [service("web", 3)])
+    swarm.die_at = 1
+    with pytest.raises(Killed):
+        run(swarm, "drained")
+    swarm.die_at = None
+    swarm.stoppable = {"shop_web"}
+    swarm.nodes_["n2"]["Spec"]["Availability"] = "drain"
+    assert run(swarm, "drained", may_stop={"shop_web"})["changed"]
+    assert swarm.nodes_["n2"]["Spec"]["Labels"] == {}
+    assert not run(swarm, "drained", may_stop={"shop_web"})["changed"]
+
+
 FLEET = [service("web", 4), service("api", 3, port=8080), service("job", 1, health=False), service("log", None)]
 WANTED = {"may_move": {"shop_job"}, "may_stop": {"shop_log"}}
 
