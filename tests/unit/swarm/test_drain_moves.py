@@ -321,21 +321,26 @@ def test_a_write_between_the_look_and_the_own_write_is_kept(number):
 
 @st.composite
 def fleets(draw):
+    """Mostly what can be moved, so that most drains go to their end."""
+
+    def rarely(value, otherwise):
+        return draw(st.sampled_from([otherwise] * 9 + [value]))
+
     services = [
         service(
             f"s{i}",
-            draw(st.sampled_from([1, 2, 3, 4, 6, None])),
-            port=draw(st.sampled_from([0, 0, 80 + i])),
-            most=draw(st.sampled_from([0, 0, 1, 2])),
-            memory=draw(st.sampled_from([0, 10, 30])),
-            health=draw(st.sampled_from([True, True, True, False])),
-            volume=draw(st.sampled_from([False, False, False, True])),
+            rarely(None, draw(st.sampled_from([1, 2, 3, 4, 6]))),
+            port=rarely(80 + i, 0),
+            most=draw(st.sampled_from([0, 0, 0, 2])),
+            memory=draw(st.sampled_from([0, 5, 10])),
+            health=rarely(False, True),
+            volume=rarely(True, False),
             order=draw(st.sampled_from(["stop-first", "start-first", ""])),
         )
         for i in range(draw(st.integers(1, 4)))
     ]
-    named = st.sets(st.sampled_from([one["Spec"]["Name"] for one in services]))
-    return draw(st.integers(3, 5)), services, draw(named), draw(named)
+    names = {one["Spec"]["Name"] for one in services}
+    return draw(st.integers(3, 5)), services, rarely({"shop_s0"}, set()), rarely(set(), names)
 
 
 @settings(deadline=None, max_examples=150)
