@@ -25,8 +25,8 @@ class Killed(BaseException):
 class Swarm:
     """Nodes n1 (the manager), n2, ...; each service is from RV(service). It is also the client of its API.
 
-    Dies at the write number O(die_at), before or, with O(after), when it was made; O(meddle) are numbers of writes
-    before which somebody else writes the same thing.
+    Dies at the write number O(die_at), before or, with O(after), when it was made; before a write whose number is in
+    O(meddle), somebody else writes all things after they were looked at.
     """
 
     def __init__(self, nodes, services, *, memory=100, managers=1):
@@ -67,6 +67,9 @@ class Swarm:
 
     def tasks(self):
         self.tick()
+        for thing in [*self.services_.values(), *self.nodes_.values()] if self.writes in self.meddle else []:
+            thing["Version"]["Index"] += 1
+            thing["Spec"].setdefault("Labels", {})["somebody"] = f"else {self.writes}"
         return copy.deepcopy(self.tasks_)
 
     def update_node(self, identity, version, spec):
@@ -88,9 +91,6 @@ class Swarm:
 
     def _write(self, thing, version, change):
         number, self.writes = self.writes, self.writes + 1
-        if number in self.meddle:
-            thing["Version"]["Index"] += 1
-            thing["Spec"].setdefault("Labels", {})["somebody"] = f"else {number}"
         if number == self.die_at and not self.after:
             raise Killed
         if version != thing["Version"]["Index"]:
