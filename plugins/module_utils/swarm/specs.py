@@ -57,8 +57,8 @@ def pin(spec: Raw, node_id: str) -> dict[str, t.Any]:
     after = copy.deepcopy(dict(spec))
     template = after["TaskTemplate"]
     placement = template.get("Placement") or {}
-    there = {"Labels": after.get("Labels"), "Placement": placement, "Constraints": constraints(spec)}
-    noted = {"node": node_id, "update_config": after.get("UpdateConfig"), "empty": _empty(there)}
+    absent = [key for key, where in (("Constraints", placement), ("Labels", after)) if not where.get(key)]
+    noted = {"node": node_id, "update_config": after.get("UpdateConfig"), "empty": absent}
     template["Placement"] = {**placement, "Constraints": [*constraints(spec), constraint(node_id)]}
     after["UpdateConfig"] = {**(after.get("UpdateConfig") or {}), **_MOVING}
     return _noted(after, noted)
@@ -71,7 +71,7 @@ def surge(spec: Raw, node_id: str, here: int) -> dict[str, t.Any]:
         "node": node_id,
         "replicas": replicas(spec),
         "here": here,
-        "empty": _empty({"Labels": after.get("Labels")}),
+        "empty": [] if after.get("Labels") else ["Labels"],
     }
     after["Mode"]["Replicated"]["Replicas"] = replicas(spec) + 1
     return _noted(after, noted)
@@ -97,8 +97,8 @@ def revert(spec: Raw, noted: Raw) -> dict[str, t.Any]:
         return after
     placement = after["TaskTemplate"]["Placement"]
     placement["Constraints"] = [one for one in constraints(spec) if one != constraint(noted["node"])]
+    # An empty Placement stays: without one, swarmkit's nodeMatches (orchestrator/task.go) panics, on every manager in turn.
     _prune(placement, "Constraints", noted)
-    _prune(after["TaskTemplate"], "Placement", noted)
     return after
 
 
@@ -130,10 +130,6 @@ def available(spec: Raw, availability: str) -> dict[str, t.Any]:
 def is_paused_here(node: Raw) -> bool:
     """Whether it is RV(pause) that has paused the node."""
     return LABEL in (node["Spec"].get("Labels") or {})
-
-
-def _empty(values: Raw) -> list[str]:
-    return sorted(key for key, value in values.items() if not value)
 
 
 def _set(config: Raw | None) -> dict[str, t.Any]:

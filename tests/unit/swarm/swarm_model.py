@@ -102,6 +102,8 @@ class Swarm:
             raise Killed
 
     def _service_written(self, service, spec):
+        # swarmkit reads it without a look (orchestrator/task.go, nodeMatches), and every manager ends in a panic.
+        assert "Placement" in spec["TaskTemplate"], "a service that is updated without a Placement ends all managers"
         service["Spec"] = copy.deepcopy(spec)
         service["UpdateStatus"] = None
         service["quiet"] = 0
@@ -308,13 +310,12 @@ def service(
     if volume or bind:
         container["Mounts"] = [{"Type": "volume" if volume else "bind", "Source": "data", "Target": "/data"}]
     template = {"ContainerSpec": container, "RestartPolicy": {"Condition": restart}}
-    placement = {}
+    placement = {}  # the client and a stack send an empty one
     if most:
         placement["MaxReplicas"] = most
     if constraints:
         placement["Constraints"] = list(constraints)
-    if placement:
-        template["Placement"] = placement
+    template["Placement"] = placement
     if memory:
         template["Resources"] = {"Reservations": {"MemoryBytes": memory}}
     spec = {"Name": f"shop_{name}", "Labels": {"com.docker.stack.namespace": "shop"}, "TaskTemplate": template}

@@ -114,6 +114,15 @@ def test_what_was_absent_is_absent_again(absent):
     assert specs.restore(specs.revert(moving, noted), noted) == spec
 
 
+@pytest.mark.parametrize("had", [True, False])
+def test_a_placement_is_never_taken_away(had):
+    spec = service("web")["Spec"]
+    if not had:
+        del spec["TaskTemplate"]["Placement"]
+    moving = specs.pin(spec, "n2")
+    assert specs.revert(moving, specs.noted({"Spec": moving}))["TaskTemplate"]["Placement"] == {}
+
+
 def test_what_somebody_else_changed_meanwhile_stays():
     moving = specs.pin(service("web", constraints=["node.hostname!=x"])["Spec"], "n2")
     moving["UpdateConfig"]["Parallelism"] = 9
