@@ -109,7 +109,7 @@ class Bench:
         begin = time.monotonic()
         os.rename(aside, self.edge.dynamic_dir / "app.yml")
         while not self.api.in_effect(route):
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two questions to the API
         return (time.monotonic() - begin) * 1000
 
     def last_request_after(self, begin: float, done: t.Callable[[], bool]) -> float:
@@ -121,7 +121,7 @@ class Bench:
                 last, served = time.monotonic(), self.k3s.served
             if quiet is None and done():
                 quiet = time.monotonic() + 0.5
-            time.sleep(0.002)
+            time.sleep(0.002)  # the figure is no finer than this
         return (last - begin) * 1000
 
     def effect(self) -> tuple[float, float]:
@@ -154,11 +154,11 @@ class Bench:
     def _from_first_failure(self, done: t.Callable[[], bool]) -> float:
         served = self.k3s.served
         while self.k3s.served < served + 30:
-            time.sleep(0.005)
+            time.sleep(0.005)  # between two looks
         self.k3s.fail_every = 2
         failed = self.traffic.failed
         while self.traffic.failed == failed:
-            time.sleep(0.001)
+            time.sleep(0.001)  # the figure is no finer than this
         begin = time.monotonic()
         try:
             return self.last_request_after(begin, done)

@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
             f"cat {shlex.quote(kept + '.progress.json')} 2>/dev/null"
         )
         while True:
-            time.sleep(_EVERY_S)
+            time.sleep(_EVERY_S)  # between two signs of life
             # Ansible's workers have sessions of their own: this one outlives a controller that is killed.
             if os.getppid() != controller:
                 raise AnsibleActionFail("the controller has ended")

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import (
+    remove_if_there,
+    replace_file,
+)
 
 Change = t.Dict[str, t.Any]
 
@@ -29,7 +32,7 @@ def write(path: str, content: str, mode: int, force: bool, secret: bool, check_m
     after = content.encode() if before is None or force else before
     if after != before:
         if not check_mode:
-            _replace(path, after, mode)
+            replace_file(path, after, mode)
         return _diff(path, None if before is None else before.decode(errors="replace"), content, secret)
     return _attributes(path, t.cast(os.stat_result, status), mode, check_mode)
 
@@ -58,8 +61,8 @@ def link(path: str, target: str, check_mode: bool) -> Change | None:
     if before == target:
         return None
     if not check_mode:
-        beside = _beside(path)
-        _remove_if_there(beside)
+        beside = f"{path}.new"
+        remove_if_there(beside)
         os.symlink(target, beside)
         os.replace(beside, path)
     return _diff(path, None if before is None else f"a link to {before}\n", f"a link to {target}\n")
@@ -73,12 +76,10 @@ def remove(path: str, secret: bool, check_mode: bool) -> Change | None:
     if stat.S_ISDIR(status.st_mode):
         raise RefusedError(f"{path} is a folder, and only files are taken away")
     before = (
-        (_read(path) or b"").decode(errors="replace")
-        if stat.S_ISREG(status.st_mode)
-        else f"a link to {os.readlink(path)}\n"
+        _read(path).decode(errors="replace") if stat.S_ISREG(status.st_mode) else f"a link to {os.readlink(path)}\n"
     )
     if not check_mode:
-        _remove_if_there(path)
+        os.unlink(path)
     return _diff(path, before, None, secret)
 
 
@@ -94,28 +95,6 @@ def _status(path: str, follow: bool = False) -> os.stat_result | None:
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
-
-
-def _replace(path: str, content: bytes, mode: int) -> None:
-    beside = _beside(path)
-    _remove_if_there(beside)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-
-
-def _beside(path: str) -> str:
-    # One name for all runs: what a run that was killed has left is overwritten by the next.
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.new")
-
-
-def _remove_if_there(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def _attributes(path: str, status: os.stat_result, mode: int, check_mode: bool) -> Change | None:

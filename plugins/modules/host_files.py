@@ -98,7 +98,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sophia.replatform.plugins.module_utils import host_files
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 
 FILE = {
     "path": {"type": "path", "required": True},
@@ -154,7 +154,7 @@ def main() -> None:
         list(changes(module.params, check_mode=True))
         for change in changes(module.params, module.check_mode):
             done += [change] if change else []
-    except (RefusedError, OSError) as error:
+    except (ReplatformError, OSError) as error:
         module.fail_json(msg=str(error), changed_paths=[change["path"] for change in done], changed=bool(done))
     diff = [{key: change[key] for key in change if key != "path"} for change in done]
     module.exit_json(changed=bool(done), changed_paths=[change["path"] for change in done], diff=diff)

@@ -102,6 +102,12 @@ server:
   type: str
   returned: success
   sample: https://172.31.77.11:6443
+config_keys:
+  description: The keys of C(config.yaml), without their values.
+  type: list
+  elements: str
+  returned: success
+  sample: [node-name, server, token-file]
 tools:
   description: Which of C(kubectl), C(crictl) and C(ctr) the host has.
   type: list
@@ -160,13 +166,13 @@ def about(module: AnsibleModule, path: str) -> dict:
     }
 
 
-def joined(path: str) -> str | None:
-    """The server in a C(config.yaml) that the role has written."""
+def config(path: str) -> str:
+    """The text of C(config.yaml); empty when it is not there."""
     try:
         with open(path, encoding="utf-8") as file:
-            return host.server_of(file.read())
+            return file.read()
     except FileNotFoundError:
-        return None
+        return ""
 
 
 def networks(module: AnsibleModule) -> str:
@@ -188,6 +194,7 @@ def main() -> None:
     )
     given = module.params
     units = host.units(answer(module, "systemctl", "show", *UNITS, given["table_unit"], "--property", PROPERTIES))
+    text = config(os.path.join(given["config_dir"], "config.yaml"))
     begins = units.get(f"{given['unit']}.service", {}).get("ActiveState") not in UP
     module.exit_json(
         changed=False,
@@ -195,7 +202,8 @@ def main() -> None:
         units=units,
         files={path: about(module, path) for path in given["files"] if os.path.isfile(path)},
         found=sorted(path for pattern in given["patterns"] for path in glob.glob(pattern)),
-        server=joined(os.path.join(given["config_dir"], "config.yaml")),
+        server=host.server_of(text),
+        config_keys=host.keys_of(text),
         tools=[name for name in TOOLS if module.get_bin_path(name)],
         table=answer(module, "nft", "list", "table", "inet", given["table"]) if given["table"] else "",
         listeners=answer(module, "ss", "-Hlntup") if begins else "",

@@ -48,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 os._exit(1)
             if number == 1 and options.broken:
                 options.broken.write_text("http: [\n")
-            time.sleep(options.delay)
+            time.sleep(options.delay)  # the fault itself
             if options.fail_every and number % options.fail_every == 0:
                 status = 500
         self.send_response(status)

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 _SERVER = re.compile(r"^server:\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
+_KEY = re.compile(r"""^["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*:""", re.MULTILINE)
 _PROCESS = re.compile(r'\(\("([^"]+)",pid=(\d+)')
 
 
@@ -118,3 +119,8 @@ def server_of(config: str) -> str | None:
     """The server that a node has joined, from the text of a C(config.yaml); None for one that began, or was never given any."""
     found = _SERVER.search(config)
     return found.group(1) if found else None
+
+
+def keys_of(config: str) -> list[str]:
+    """The keys at the top of a C(config.yaml), in order, from its text: a host need not have a YAML parser."""
+    return _KEY.findall(config)

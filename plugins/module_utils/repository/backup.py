@@ -25,7 +25,6 @@ from ansible_collections.sophia.replatform.plugins.module_utils.repository.files
     CHUNK,
     Hashed,
     hash_whole,
-    sync_folder,
     write_whole,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.paths import display
@@ -34,6 +33,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.repository.tarba
     read_tar,
     write_tar,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import sync_folder
 
 TAR = "worktree.tar.zst"
 MANIFEST = "manifest.jsonl"

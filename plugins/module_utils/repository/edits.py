@@ -9,8 +9,8 @@ import hashlib
 import os
 import stat
 
-from ansible_collections.sophia.replatform.plugins.module_utils.repository.files import sync_folder
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.model import SYMLINK, Edit
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import sync_folder
 
 BEFORE = "before"
 AFTER = "after"

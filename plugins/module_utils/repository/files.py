@@ -8,6 +8,8 @@ import hashlib
 import os
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import sync_folder
+
 CHUNK = 1 << 20
 
 
@@ -36,15 +38,6 @@ class Hashed:
     @property
     def facts(self) -> dict[str, t.Any]:
         return {"sha256": self._digest.hexdigest(), "bytes": self._count}
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def write_whole(path: str, lines: t.Iterable[str]) -> None:

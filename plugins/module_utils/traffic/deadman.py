@@ -22,8 +22,8 @@ import typing as t
 import uuid
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import replace_file
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, render
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import replace_file
 
 _BEAT_S = 1.0
 

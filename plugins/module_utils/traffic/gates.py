@@ -78,7 +78,7 @@ def await_approval(
                 f"service '{service}' waits before weight {weight}: gate '{gate.name}' was not approved within {gate.timeout:g} s; "
                 f"run playbooks/approve.yml, or write {path}, then run this again"
             )
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # a file tells nobody that it has come
 
 
 def read_approval(path: str) -> dict[str, str] | None:

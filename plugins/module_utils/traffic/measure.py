@@ -99,7 +99,7 @@ def measure(target: Target, requests: int, rate: float) -> dict[str, t.Any]:
     with ThreadPoolExecutor(max_workers=min(requests, 64)) as pool:
         for number in range(requests):
             due = begin + number / rate
-            time.sleep(max(0.0, due - time.monotonic()))
+            time.sleep(max(0.0, due - time.monotonic()))  # the rate
             pool.submit(send, due)
     return {**tally.result(), "seconds": round(time.monotonic() - begin, 1)}
 

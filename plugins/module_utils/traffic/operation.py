@@ -268,7 +268,7 @@ class ShiftOperation:
             if time.monotonic() > end:
                 unread = self.strangers.unread(self.api.snapshot(route).last_reload_s, lambda _seconds: None)
                 mended = self.strangers.mend(unread)
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         self._await_effect(route)
         return mended or []
 
@@ -285,7 +285,7 @@ class ShiftOperation:
         begin = quiet = time.monotonic()
         start = self.api.snapshot(route)
         while side is not None and time.monotonic() - begin < self.timing.drain:
-            time.sleep(min(CHECK_S, self.plan.interval))
+            time.sleep(min(CHECK_S, self.plan.interval))  # between two reads of the counters
             self._go_on()
             now = self.api.snapshot(route)
             name = route.child(side)
@@ -328,19 +328,19 @@ class ShiftOperation:
                     f"Traefik does not take the change of service '{route.name}' within {self.timing.in_effect:g} s "
                     f"(one broken file in {self.store.dynamic_dir} stops all): {hint}"
                 )
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         return round((time.monotonic() - begin) * 1000)
 
     def _verify_back(self, route: Route, before: Snapshot) -> dict[str, t.Any]:
         """After weight 0: no request may reach the canary any more. Without enough traffic the API alone has to do."""
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S)  # see SETTLE_S
         start, begin = self.api.snapshot(route), time.monotonic()
         verdict = analysis.Verdict()
         while (verdict.ratio is None or verdict.reason) and not route.tail and route.protocol != "tcp":
             # Traefik counts a request when it ends: slow ones that were on their way may still come in.
             if time.monotonic() - begin >= max(self.plan.interval, _ON_THEIR_WAY_S if verdict.reason else 0.0):
                 break
-            time.sleep(min(1.0, self.plan.interval))
+            time.sleep(min(1.0, self.plan.interval))  # between two reads of the counters
             now = self.api.snapshot(route)
             canary, primary = canary_since(route, now, start).total, primary_since(route, now, start).total
             verdict = analysis.judge_ratio(canary, canary + primary, 0.0)
@@ -371,7 +371,7 @@ class ShiftOperation:
         end = time.monotonic() + (self.plan.interval if self._breaches else 0.0)
         while time.monotonic() < end:
             self._go_on()
-            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+            time.sleep(min(1.0, max(0.0, end - time.monotonic())))  # the pause itself
 
     def _count(self, reason: str, breached: bool = False) -> None:
         """Notes how a check went; O(breached) says that it made up all of a breach by itself."""

@@ -9,8 +9,8 @@ import time
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import utc_now
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import replace_file
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import replace_file
 
 _EVERY_S = 1.0
 

@@ -11,8 +11,8 @@ import time
 import uuid
 
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import replace_file
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HEADER
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import replace_file
 
 _NAME, _HEADER = "replatform-reload", "X-Replatform-Reload"
 _WAIT_S = 3.0
@@ -29,7 +29,7 @@ def takes_changes(api: EdgeApi, dynamic_dir: str) -> bool:
         while time.monotonic() < end:
             if api.takes_changes(_NAME, _HEADER, value):
                 return True
-            time.sleep(0.05)
+            time.sleep(0.05)  # Traefik tells nobody that it has read
         return False
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -13,8 +13,8 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import replace_file
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, parse, render
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import replace_file
 
 
 class Store:

@@ -13,8 +13,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.files import read_bytes, replace_file
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HEADER
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import read_bytes, replace_file
 
 _READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
 # From a file's change to Traefik's reload pass its notice and the throttle of its provider.

@@ -104,7 +104,7 @@ class Watch:
 
     def run(self) -> Watched:
         """Watches to the end."""
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S)  # see SETTLE_S
         probes = Probes(self._canary, self._route.health)
         asked = [Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)]
         with contextlib.ExitStack() as beside:
@@ -125,7 +125,7 @@ class Watch:
         checks.look(0.0, Counts())
         fault, final = "", False
         while not (seen.breached or final):
-            time.sleep(max(0.0, min(CHECK_S, begin + plan.interval - time.monotonic())))
+            time.sleep(max(0.0, min(CHECK_S, begin + plan.interval - time.monotonic())))  # until the next check
             self._alive()
             seen.seconds = time.monotonic() - begin
             final = seen.seconds >= plan.interval

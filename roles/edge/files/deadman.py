@@ -55,7 +55,7 @@ def wait_for_silence(path, nonce):
                 touched, since = now, time.monotonic()
         if time.monotonic() - since > orders["patience_s"]:
             return orders
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # between two looks at the sign
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def route_lock(path):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.1)  # flock knows no deadline
         yield
     finally:
         os.close(fd)
@@ -177,7 +177,7 @@ def fire(path, nonce):
             why = "Traefik does not show the weights: the way back is NOT verified"
             record(orders, "failed", {"reason": f"{reason}; {why}", "restored": True, "strangers": mended or []})
             return False
-        time.sleep(0.05)
+        time.sleep(0.05)  # Traefik tells nobody that it has read
     took = round((time.monotonic() - begin) * 1000)
     record(orders, "ok", {"reason": reason, "restored": True, "in_effect_ms": took, "strangers": mended or []})
     return True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 import typing as t
 import urllib.parse
+
+import local_http
 
 TOKEN = "awx-0123456789abcdef"
 
@@ -44,16 +45,11 @@ class FakeAwx:
         self.last_id = 0
         for name in BUILT_IN:
             self.create("credential_types", {"name": name, "managed": True})
-        handler = type("Handler", (_Handler,), {"awx": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
+        self.server = local_http.LocalHttp(_Handler, {"awx": self})
+        self.url = self.server.url
 
     def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        self.server.stop()
 
     def create(self, collection: str, fields: dict[str, t.Any]) -> dict[str, t.Any]:
         self.last_id += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 import typing as t
+
+import local_http
 
 TOKEN = "pul-0123456789abcdef0123456789abcdef01234567"
 ORGANIZATION = "shop-org"
@@ -36,16 +37,11 @@ class FakeEsc:
         self.forbidden = False
         self.failing = False
         self.diagnostics: list[dict[str, t.Any]] = []
-        handler = type("Handler", (_Handler,), {"esc": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
+        self.server = local_http.LocalHttp(_Handler, {"esc": self})
+        self.url = self.server.url
 
     def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        self.server.stop()
 
     def answer(self, method: str, path: str, authorization: str) -> tuple[int, dict[str, t.Any]]:
         path, _mark, query = path.partition("?")

@@ -6,7 +6,7 @@ import copy
 import hashlib
 
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils.k3s.host import server_of
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.host import keys_of, server_of
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.settled import differing, unsettled
 
 UP = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
@@ -119,3 +119,11 @@ def test_a_text_differs_when_its_content_does_or_it_is_missing(seen):
     registries = {"path": "/etc/rancher/k3s/registries.yaml", "secret": "{}\n", "mode": "0600"}
     assert differing(seen["files"], [CONFIG]) == []
     assert differing(seen["files"], [{**CONFIG, "content": "x"}, registries]) == [CONFIG["path"], registries["path"]]
+
+
+def test_the_keys_of_a_configuration_are_told_and_not_what_they_hold():
+    text = (
+        'node-label:\n- a=b\n- c: d\n"datastore-endpoint": postgres://u:p@h/db\nserver : x\n# token: t\n  nested: y\n'
+    )
+    assert keys_of(text) == ["node-label", "datastore-endpoint", "server"]
+    assert keys_of("") == []

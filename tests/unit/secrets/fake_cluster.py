@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.server
 import json
 import ssl
-import threading
 import typing as t
 
 import local_ca
+import local_http
 
 TOKEN = "a-token-of-ten-minutes"
 KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
@@ -26,19 +26,13 @@ class FakeCluster:
         self.forbidden: set[str] = set()
         self.invalid = False
         self.ca, certificate = local_ca.make(folder)
-        handler = type("Handler", (_Handler,), {"cluster": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
+        self.server = local_http.LocalHttp(_Handler, {"cluster": self}, context)
+        self.url = self.server.url
 
     def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        self.server.stop()
 
     def put(self, plural: str, name: str, **body: t.Any) -> None:
         metadata = {"name": name, "resourceVersion": "1", **body.pop("metadata", {})}

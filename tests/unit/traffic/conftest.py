@@ -81,7 +81,7 @@ class Backend:
                         backend.served += 1
                         if backend.fail_every and backend.served % backend.fail_every == 0:
                             status = 500
-                    time.sleep(backend.delay)
+                    time.sleep(backend.delay)  # the fault itself
                 body = backend.side.encode()
                 self.send_response(status)
                 self.send_header("X-Orchestrator", backend.side)
@@ -249,7 +249,7 @@ def until(true: t.Callable[[], object], seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "not within time"
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks
 
 
 @pytest.fixture()

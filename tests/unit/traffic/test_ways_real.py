@@ -145,7 +145,7 @@ def test_sessions_stay_until_they_end(edge, sides):
     seen = set()
     while time.monotonic() < end:
         seen.add(ask(edge, cookie=cookie)[1])
-        time.sleep(0.05)
+        time.sleep(0.05)  # the rate
     assert seen == {"swarm"} and '"weight": 999' in file.read_text()
     run.join()
     assert raised == []
@@ -196,7 +196,7 @@ def test_a_tcp_service_moves_and_its_connections_stay(edge, tcp_sides):
         sides = []
         while run.is_alive():
             sides.append(tcp_side(edge))
-            time.sleep(0.02)
+            time.sleep(0.02)  # the rate
         assert raised == []
         kept.sendall(b"still here")
         assert kept.recv(100) == b"still here"
@@ -291,7 +291,7 @@ def test_what_the_prober_sees_fail_counts(edge, sides, tmp_path):
         with (folder / "requests-20261127T10.jsonl").open("a") as lines:
             lines.write(json.dumps({"t": second, "service": "app", "total": 20, "failed": 10}) + "\n")
         second += 1
-        time.sleep(0.1)
+        time.sleep(0.1)  # a second of the prober's, shortened
     run.join()
     assert "by the prober, request-success-rate" in str(raised[0])
 

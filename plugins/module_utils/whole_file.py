@@ -11,26 +11,33 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 
 
 def replace_file(path: str, content: str | bytes, mode: int, *, durable: bool = True) -> None:
-    """Writes O(content) aside, with a name that Traefik does not read, and renames it; C(ReplatformError) when it can't.
+    """Writes O(content) aside, with a name that no service reads, and renames it; C(ReplatformError) when it can't.
 
-    O(durable) waits for the disk.
+    The file has its mode before it has its name. What a run that was killed has left aside is written over, and a link there is not
+    followed. O(durable) waits for the disk.
     """
-    aside = f"{path}.{os.getpid()}.new"
+    folder, name = os.path.split(path)
+    aside = os.path.join(folder, f".{name}.new")
     try:
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(fd, "wb") as handle:
+        remove_if_there(aside)
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
             os.fchmod(handle.fileno(), mode)
             handle.write(content.encode() if isinstance(content, str) else content)
             handle.flush()
             if durable:
                 os.fsync(handle.fileno())
-        os.rename(aside, path)
+        os.replace(aside, path)
         if durable:
-            _sync_folder(os.path.dirname(path))
+            sync_folder(folder)
     except OSError as exc:
         with contextlib.suppress(OSError):
             os.unlink(aside)
         raise ReplatformError(f"{path} can not be written: {exc}") from exc
+
+
+def remove_if_there(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def read_bytes(path: str) -> bytes:
@@ -42,8 +49,9 @@ def read_bytes(path: str) -> bytes:
         return b""
 
 
-def _sync_folder(path: str) -> None:
-    folder = os.open(path, os.O_RDONLY)
+def sync_folder(path: str) -> None:
+    """Makes the names in a folder durable."""
+    folder = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
