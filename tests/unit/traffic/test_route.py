@@ -176,7 +176,7 @@ def test_the_safe_weight_is_forgotten_when_the_canary_has_other_servers(tmp_path
 
 def test_traefik_never_reads_a_half_written_file(tmp_path, monkeypatch):
     renames = []
-    monkeypatch.setattr(os, "rename", lambda source, to: renames.append((source, to)))
+    monkeypatch.setattr(os, "replace", lambda source, to: renames.append((source, to)))
     Store("app", str(tmp_path), str(tmp_path)).write(ROUTE)
     ((source, to),) = renames
     assert to == str(tmp_path / "app.yml")
