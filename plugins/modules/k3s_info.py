@@ -33,6 +33,10 @@ options:
     type: list
     elements: path
     default: []
+  data_dir:
+    description: Where K3s keeps its data.
+    type: path
+    default: /var/lib/rancher/k3s
   table:
     description: Name of the nftables table of family C(inet) that is told by RV(table); empty for none.
     type: str
@@ -97,6 +101,14 @@ found:
   elements: str
   returned: success
   sample: []
+datastore:
+  description:
+    - What there is in O(data_dir) of a cluster to which a server belongs. V(etcd) and V(state.db) are datastores, V(token) is the token of
+      one that is elsewhere, or here.
+  type: list
+  elements: str
+  returned: success
+  sample: [etcd, token]
 server:
   description: The value of C(server) in C(config.yaml), or none.
   type: str
@@ -140,6 +152,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.k3s import host
 UNITS = ["k3s.service", "k3s-agent.service"]
 PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,ExecMainStartTimestamp,NeedDaemonReload"
 UP = ("active", "activating", "reloading", "deactivating")
+DATASTORE = {"etcd": "server/db/etcd", "state.db": "server/db/state.db", "token": "server/token"}
 TOOLS = ("kubectl", "crictl", "ctr")
 
 
@@ -187,6 +200,7 @@ def main() -> None:
             "config_dir": {"type": "path", "default": "/etc/rancher/k3s"},
             "files": {"type": "list", "elements": "path", "default": []},
             "patterns": {"type": "list", "elements": "path", "default": []},
+            "data_dir": {"type": "path", "default": "/var/lib/rancher/k3s"},
             "table": {"type": "str", "default": ""},
             "table_unit": {"type": "str", "default": "replatform-k3s-firewall.service"},
         },
@@ -202,6 +216,7 @@ def main() -> None:
         units=units,
         files={path: about(module, path) for path in given["files"] if os.path.isfile(path)},
         found=sorted(path for pattern in given["patterns"] for path in glob.glob(pattern)),
+        datastore=[name for name, path in DATASTORE.items() if os.path.lexists(os.path.join(given["data_dir"], path))],
         server=host.server_of(text),
         config_keys=host.keys_of(text),
         tools=[name for name in TOOLS if module.get_bin_path(name)],

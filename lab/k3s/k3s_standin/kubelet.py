@@ -43,6 +43,8 @@ def kubelet_config(settings: Settings, shared: dict[str, str], cgroup_root: str)
         "kubeAPIBurst": 100,
         "registryPullQPS": 0,
         "oomScoreAdj": 0,
+        # From Kubernetes 1.28 on a kubelet looks every 100 ms until its node is Ready; this one looks at this pace alone.
+        "nodeStatusUpdateFrequency": "1s",
         "nodeStatusReportFrequency": "2m0s",
         "volumeStatsAggPeriod": "10m0s",
     }

@@ -30,7 +30,7 @@ RUNNING = {
         "was not installed",
     ),
     "wrong architecture": (PREFLIGHT, {"replatform_arch": "arm64"}, "arm64"),
-    "no such architecture": (K3S, {"ansible_facts": {"architecture": "riscv64"}}, "not for riscv64"),
+    "no such architecture": (K3S, {"__k3s_architectures": {"riscv64": {}}}, "not for x86_64"),
 }
 
 
