@@ -121,8 +121,8 @@ options:
     default: true
   workload_keys:
     description:
-      - Return the keys of the values that say more than those of the first chart took. That is C(networks), C(routes) and
-        C(middlewares) from C(traefik.*) labels, C(hostPort) and C(published) of ports, C(architectures), and jobs.
+      - Return the keys of the values that say more than those of the first chart took. That is C(networks), C(routes),
+        C(middlewares) and C(tcpMiddlewares) from C(traefik.*) labels, C(hostPort) and C(published) of ports, C(architectures), and jobs.
       - Without it jobs are refused, and networks and routes reported.
     type: bool
     default: false

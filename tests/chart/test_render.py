@@ -122,10 +122,38 @@ def test_routes_are_there_where_traefik_is(render, chart):
             "match": "Host(`shop.example.com`)",
             "priority": 10,
             "middlewares": [{"name": "compress"}, {"name": "auth", "namespace": "edge"}],
-            "services": [{"name": "web", "port": 8080}],
+            "services": [
+                {
+                    "name": "web",
+                    "port": 8080,
+                    "passHostHeader": False,
+                    "sticky": {"cookie": {"name": "seat", "httpOnly": True}},
+                }
+            ],
         }
     ]
     assert routes["web-admin"]["spec"]["tls"] == {}
+
+
+def test_routes_of_tcp_and_udp(render, chart):
+    objects = render(chart(), None, *TRAEFIK)
+    assert by_name(objects, "IngressRouteTCP")["web"]["spec"] == {
+        "entryPoints": ["shop"],
+        "routes": [
+            {
+                "match": "HostSNI(`shop.example.com`)",
+                "middlewares": [{"name": "near"}],
+                "services": [{"name": "web", "port": 9090, "proxyProtocol": {"version": 2}}],
+            }
+        ],
+        "tls": {"passthrough": True},
+    }
+    assert by_name(objects, "IngressRouteUDP")["web"]["spec"] == {
+        "entryPoints": ["shop-udp"],
+        "routes": [{"services": [{"name": "web", "port": 5353}]}],
+    }
+    spec = {name: item["spec"] for name, item in by_name(objects, "MiddlewareTCP").items()}
+    assert spec == CONTRACT["tcpMiddlewares"]
 
 
 @pytest.mark.parametrize("umbrella_too", [False, True])
@@ -161,9 +189,10 @@ def test_networks_separate_pods_only_when_they_are_to(render, chart):
     names = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
     assert inside["egress"] == [{"to": [label]}, names, {"to": addresses}]
     assert policies["network-front"]["spec"]["egress"] == [{}]
-    # Published, and led to by a route; the UDP port of the same number is neither.
-    tcp = [{"port": port, "protocol": "TCP"} for port in (8080, 9090)]
-    assert policies["web"]["spec"]["ingress"] == [{"ports": tcp}]
+    # Published, and led to by routes; the UDP port of the same number is neither.
+    ports = [(8080, "TCP"), (9090, "TCP"), (5353, "UDP")]
+    ports = [{"port": port, "protocol": protocol} for port, protocol in ports]
+    assert policies["web"]["spec"]["ingress"] == [{"ports": ports}]
     off = render(folder, None, "--set", "global.networkPolicy.enabled=false")
     assert not by_name(off, "NetworkPolicy")
     labels = by_name(off, "Deployment")["web"]["spec"]["template"]["metadata"]["labels"]
@@ -293,6 +322,7 @@ def test_what_is_hidden_is_not_deployed(helm, chart):
             "content of c",
         ),
         ({"services": {"a": {**SERVICE, "routes": [{"name": "r", "rule": "x", "port": 1}]}}}, "leads to port 1"),
+        ({"services": {"a": {**SERVICE, "routes": [{"name": "r", "port": 1}]}}}, "rule"),
         ({"services": {"a": {**SERVICE, "kind": "Job"}}}, "job"),
         ({"services": {"a": {**SERVICE, "replica": 2}}}, "replica"),
         ({"services": {"a": {**SERVICE, "replicas": "two"}}}, "replicas"),
@@ -317,7 +347,7 @@ def test_notes(render, chart):
     text = by_name(render(folder, None, "--namespace", "here"), "Notes")["notes"]["text"]
     assert text.startswith("4 services of the stack contract are on Kubernetes as release shop.\n")
     assert "helm test shop -n here" in text
-    assert "2 routes are not here" in text
+    assert "4 routes are not here" in text
     text = by_name(render(folder, {"global": {"networkPolicy": {"enabled": False}}}, *TRAEFIK), "Notes")["notes"][
         "text"
     ]

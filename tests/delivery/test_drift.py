@@ -1,9 +1,10 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The drift playbook against a release that is a file and a cluster that answers for three Deployments."""
+"""The drift playbook against a release that is a file and a cluster that answers for its Deployments and Traefik's routes."""
 
 from __future__ import annotations
 
+import copy
 import http.server
 import json
 import os
@@ -15,51 +16,44 @@ import sample
 import yaml
 from render import PROJECT, run
 
-DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
+ROUTES = "traefik.io/v1alpha1"
 VERBS = ["get", "list"]
+
+
+def served(version, plural, kind):
+    """What an API's discovery says of a group with one kind."""
+    group, _slash, name = version.partition("/")
+    resource = {"name": plural, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": VERBS}
+    here = {"groupVersion": version, "version": name}
+    return (
+        {"name": group, "versions": [here], "preferredVersion": here},
+        {"kind": "APIResourceList", "groupVersion": version, "resources": [resource]},
+    )
+
+
 KINDS = {
     "/version": {"major": "1", "minor": "33", "gitVersion": "v1.33.1+k3s1"},
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
     "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
-    "/apis": {
-        "kind": "APIGroupList",
-        "groups": [
-            {
-                "name": "apps",
-                "versions": [{"groupVersion": "apps/v1", "version": "v1"}],
-                "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"},
-            }
-        ],
-    },
-    "/apis/apps/v1": {
-        "kind": "APIResourceList",
-        "groupVersion": "apps/v1",
-        "resources": [
-            {
-                "name": "deployments",
-                "singularName": "deployment",
-                "namespaced": True,
-                "kind": "Deployment",
-                "verbs": VERBS,
-            }
-        ],
-    },
 }
+for _version, _plural, _kind in (("apps/v1", "deployments", "Deployment"), (ROUTES, "ingressroutes", "IngressRoute")):
+    _group, _list = served(_version, _plural, _kind)
+    KINDS.setdefault("/apis", {"kind": "APIGroupList", "groups": []})["groups"].append(_group)
+    KINDS[f"/apis/{_version}"] = _list
 
 
 class Cluster:
-    """An API that knows three Deployments, can only be read, and notes whoever tries to write."""
+    """An API that knows the objects of a release, can only be read, and notes whoever tries to write."""
 
     def __init__(self, objects):
-        self.objects = {one["metadata"]["name"]: one for one in objects}
+        self.objects = {f"{one['kind'].lower()}s/{one['metadata']['name']}": one for one in objects}
         self.written = []
         cluster = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 path = self.path.partition("?")[0].rstrip("/")
-                name = path.removeprefix(f"{DEPLOYMENTS}/")
-                found = KINDS.get(path) or (cluster.objects.get(name) if name != path else None)
+                found = KINDS.get(path) or cluster.objects.get(path.partition("/namespaces/shop/")[2])
                 content = json.dumps(found or {"kind": "Status", "code": 404, "reason": "NotFound"}).encode()
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Type", "application/json")
@@ -98,11 +92,23 @@ class Cluster:
 
 
 @pytest.fixture
-def site(checkout, tmp_path):
+def values():
+    """The values files of the environment, in the repository; a test may have others."""
+    return ["environments/production.yaml"]
+
+
+@pytest.fixture
+def site(checkout, tmp_path, values):
     """A release of the checkout's own commit, and a cluster that has it."""
+    route = {"apiVersion": ROUTES, "kind": "IngressRoute", "metadata": {"name": "web"}, "spec": {"routes": []}}
+    template = f'{{{{- if .Capabilities.APIVersions.Has "{ROUTES}" }}}}\n{yaml.safe_dump(route)}{{{{- end }}}}\n'
+    sample.write(checkout, {"chart/templates/route.yaml": template})
+    sample.git(checkout, "add", "--all")
+    sample.git(checkout, "commit", "--quiet", "--message=A route where Traefik is")
     tag = sample.git(checkout, "rev-parse", "HEAD").strip()
-    values = ["--values", str(checkout / "environments/production.yaml"), "--set-string", f"global.imageTag={tag}"]
-    command = [os.environ["HELM"], "template", "shop", str(checkout / "chart"), "--namespace", "shop", *values]
+    settings = [part for path in values for part in ("--values", str(checkout / path))]
+    settings += ["--set-string", f"global.imageTag={tag}", "--api-versions", ROUTES]
+    command = [os.environ["HELM"], "template", "shop", str(checkout / "chart"), "--namespace", "shop", *settings]
     manifest = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     (tmp_path / "manifest").write_text(manifest)
     (tmp_path / "values").write_text(json.dumps({"global": {"imageTag": tag}}))
@@ -115,8 +121,14 @@ def site(checkout, tmp_path):
     helm.chmod(0o755)
     cluster = Cluster([one for one in yaml.safe_load_all(manifest) if one])
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(cluster.kubeconfig()))
+    environments = copy.deepcopy(sample.SETTINGS["delivery_environments"])
+    if values:
+        environments["production"]["values"] = values
+    else:
+        del environments["production"]["values"]
     given = {
         **sample.SETTINGS,
+        "delivery_environments": environments,
         "delivery_repository": str(checkout),
         "delivery_drift_kubeconfig": str(tmp_path / "kubeconfig"),
         "delivery_drift_helm": str(helm),
@@ -137,10 +149,28 @@ def test_nothing_has_drifted(site):
     assert "Git, the release and the cluster agree" in played.said
 
 
+@pytest.mark.parametrize("values", [[]])
+def test_an_environment_without_values(site):
+    _cluster, drift = site
+    played = drift()
+    assert not played.failed, played.said[-3000:]
+    assert "Git, the release and the cluster agree" in played.said
+
+
+@pytest.mark.parametrize("strict", ["true", "false"])
+def test_how_strict_it_is_as_a_command_line_says_it(site, strict):
+    cluster, drift = site
+    del cluster.objects["ingressroutes/web"]
+    played = drift("-e", f"delivery_drift_strict={strict}")
+    assert "IngressRoute shop/web is in the release and not in the cluster" in played.said
+    assert played.failed == (strict == "true")
+    assert ("1 differences in production" in played.said) == (strict == "true"), played.said[-3000:]
+
+
 def test_what_has_drifted(site, checkout):
     cluster, drift = site
-    cluster.objects["web"]["spec"]["replicas"] = 7
-    del cluster.objects["chunks"]
+    cluster.objects["deployments/web"]["spec"]["replicas"] = 7
+    del cluster.objects["deployments/chunks"]
     values = checkout / "environments/production.yaml"
     values.write_text(values.read_text().replace("1Gi", "2Gi"))
     sample.git(checkout, "commit", "--quiet", "--all", "--message=More memory")

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.context import Context, dns_name
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.middlewares import RESOURCE
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.route_options import PROTOCOLS
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import APPROXIMATED, REFUSED, Verdict
 
 
@@ -15,22 +18,35 @@ def between_services(contexts: t.Sequence[Context]) -> list[Verdict]:
     found = _published(contexts)
     names = {ctx.service.name: ctx.service.name for ctx in contexts}
     found += _only_once(contexts, "networks.aliases", lambda ctx: ctx.values.get("aliases", []), "the name", names)
-    found += _only_once(
-        contexts, "deploy.labels", lambda ctx: [r["name"] for r in ctx.values.get("routes", [])], "route"
-    )
+    for protocol in PROTOCOLS:
+        found += _only_once(contexts, "deploy.labels", functools.partial(_routes, protocol=protocol), "route")
+    for protocol, kind in RESOURCE.items():
+        found += _middlewares(contexts, protocol, kind)
+    return found + _same_claim(contexts)
+
+
+def _routes(ctx: Context, protocol: str) -> dict[str, t.Any]:
+    routes = ctx.values.get("routes", [])
+    return {item["name"]: item for item in routes if item.get("protocol", "http") == protocol}
+
+
+def _middlewares(contexts: t.Sequence[Context], protocol: str, kind: str) -> list[Verdict]:
+    found = []
     made: dict[str, t.Any] = {}
     for ctx in contexts:
-        for name, middleware in ctx.middlewares.items():
+        for name, middleware in ctx.middlewares.get(protocol, {}).items():
             if made.setdefault(name, middleware) != middleware:
                 note = f"the middleware {name} is made by another service too, and in another way; make it once"
                 found.append(Verdict(ctx.service.name, "deploy.labels", REFUSED, note))
     for ctx in contexts:
-        for route in ctx.values.get("routes", []):
+        for route in _routes(ctx, protocol).values():
             for name in sorted(set(route.get("middlewares", [])) - set(made)):
-                note = f"the cluster must have a Middleware {name}: no label makes it, and nobody is served before it is there"
+                note = (
+                    f"the cluster must have a {kind} {name}: no label makes it, and nobody is served before it is there"
+                )
                 key = f"deploy.labels[{route['name']}].middlewares"
                 found.append(Verdict(ctx.service.name, key, APPROXIMATED, note))
-    return found + _same_claim(contexts)
+    return found
 
 
 def _published(contexts: t.Sequence[Context]) -> list[Verdict]:

@@ -73,8 +73,9 @@ def convert(stack: Stack, options: Options, exclude: t.Container[str] = ()) -> C
     values: dict[str, t.Any] = {"stack": stack.name, "services": services, "configs": configs}
     if options.workload_keys:
         values["networks"] = network_values(stack, services)
-        middlewares = {name: item for ctx in contexts.values() for name, item in ctx.middlewares.items()}
-        values.update({"middlewares": dict(sorted(middlewares.items()))} if middlewares else {})
+        for protocol, key in (("http", "middlewares"), ("tcp", "tcpMiddlewares")):
+            made = {name: item for ctx in contexts.values() for name, item in ctx.middlewares.get(protocol, {}).items()}
+            values.update({key: dict(sorted(made.items()))} if made else {})
     return Conversion(values, verdicts, secrets)
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Traefik's HTTP middlewares from labels, in the words of its Middleware resource.
+"""Traefik's middlewares from labels, in the words of its resources Middleware and MiddlewareTCP.
 
-Labels are read without regard to case; the resource's keys are in camel case. Source: traefik
-pkg/config/dynamic/middlewares.go and pkg/provider/kubernetes/crd/traefikio/v1alpha1/middleware.go.
+Labels are read without regard to case; the resources' keys are in camel case. Source: traefik pkg/config/dynamic/middlewares.go
+and tcp_middlewares.go, and pkg/provider/kubernetes/crd/traefikio/v1alpha1/middleware.go and middlewaretcp.go.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import typing as t
 
 _TEXT, _NUMBER, _SWITCH, _LIST, _MAP = "text", "number", "switch", "list", "map"
 
-_KINDS: dict[str, dict[str, str]] = {
+RESOURCE = {"http": "Middleware", "tcp": "MiddlewareTCP"}
+PROTOCOLS = tuple(RESOURCE)
+
+_HTTP: dict[str, dict[str, str]] = {
     "addPrefix": {"prefix": _TEXT},
     "chain": {"middlewares": _LIST},
     "circuitBreaker": {"expression": _TEXT, "checkPeriod": _TEXT, "fallbackDuration": _TEXT, "recoveryDuration": _TEXT},
@@ -58,30 +61,31 @@ _KINDS: dict[str, dict[str, str]] = {
     "stripPrefix": {"prefixes": _LIST, "forceSlash": _SWITCH},
     "stripPrefixRegex": {"regex": _LIST},
 }
-_BY_LOWER = {name.lower(): name for name in _KINDS} | {"ipwhitelist": "ipAllowList"}
+_KINDS = {"http": _HTTP, "tcp": {"inFlightConn": {"amount": _NUMBER}, "ipAllowList": {"sourceRange": _LIST}}}
+_BY_LOWER = {
+    protocol: {name.lower(): name for name in kinds} | {"ipwhitelist": "ipAllowList"}
+    for protocol, kinds in _KINDS.items()
+}
 
 
-def known(kind: str) -> bool:
+def known(protocol: str, kind: str) -> bool:
     """Whether a Middleware can be made of it: those that hold secrets, or need more than labels, can't."""
-    return kind.lower() in _BY_LOWER
+    return kind.lower() in _BY_LOWER[protocol]
 
 
-def put(middleware: dict[str, t.Any], words: t.Sequence[str], text: str) -> str:
+def put(protocol: str, middleware: dict[str, t.Any], words: t.Sequence[str], text: str) -> str:
     """Set the option that C(words) name, from its (known) type on; why it can't be, or an empty string."""
-    name = _BY_LOWER[words[0].lower()]
-    options = {option.lower(): option for option in _KINDS[name]}
+    name = _BY_LOWER[protocol][words[0].lower()]
+    kinds = _KINDS[protocol][name]
+    options = {option.lower(): option for option in kinds}
     entry = middleware.setdefault(name, {})
     if len(words) == 1:
-        return (
-            ""
-            if text.lower() in ("", "true") and not _KINDS[name].get("address")
-            else f"'{text}' is no option of {name}"
-        )
+        return "" if text.lower() in ("", "true") and not kinds.get("address") else f"'{text}' is no option of {name}"
     option = options.get(words[1].lower())
     if option is None:
         return f"'{words[1]}' of {name} is not carried: write the Middleware by hand, or take the label out"
     try:
-        _set(entry, option, _KINDS[name][option], words[2:], text)
+        _set(entry, option, kinds[option], words[2:], text)
     except ValueError:
         return f"'{text}' is not what {option} of {name} takes"
     return ""

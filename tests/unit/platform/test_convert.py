@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from local_registry import Registry
 
 SECRET = "correct-horse-battery-staple"
 STACK = """
@@ -66,11 +67,11 @@ def test_a_refusal_is_told_though_the_values_are_hidden(convert):
     assert "platform_stack_files: " in text and "imago" in text and SECRET not in text
 
 
-def whole(convert, tmp_path, **more):
+def whole(convert, tmp_path, registry="127.0.0.1:1", **more):
     """The whole role in check mode, on a controller without a cluster."""
     absent = {"platform_kubeconfig": str(tmp_path / "kubeconfig"), "platform_helm_path": str(tmp_path / "helm")}
     given = {"platform_node_addresses": [], "platform_secrets": {}, "platform_swarm_secrets": ["key"]}
-    stack = STACK.replace("registry.example.com", "127.0.0.1:1")
+    stack = STACK.replace("registry.example.com", registry)
     return convert("--check", "--diff", entry="main", stack=stack, **absent, **given, **more)
 
 
@@ -84,6 +85,36 @@ def test_an_image_that_no_node_could_pull_is_refused_before_there_is_a_cluster(c
     status, text = whole(convert, tmp_path, platform_node_architectures={"node-1": "arm64"})
     assert status == 2
     assert "platform_stack_files: 127.0.0.1:1/web:1.0" in text and "(web)" in text
+
+
+@pytest.fixture
+def registry(tmp_path):
+    (tmp_path / "registry").mkdir()
+    started = Registry(tmp_path / "registry")
+    yield started
+    started.stop()
+
+
+def test_an_image_that_is_there_and_lacks_an_architecture_is_refused_in_one_line(convert, tmp_path, registry):
+    more = {"platform_plain_http_registries": [registry.address]}
+    amd64 = registry.image("web", "amd64", "1.0")
+
+    def judge(**nodes):
+        return whole(convert, tmp_path, registry.address, platform_node_architectures=nodes, **more)
+
+    status, text = judge(one="amd64")
+    assert status == 0, text
+    status, text = judge(one="amd64", two="arm64")
+    assert status == 2 and not (tmp_path / "artifacts").exists()
+    fault = (
+        f"platform_stack_files: {registry.address}/web:1.0: not for arm64, only for amd64:"
+        " build it for them, or keep the service off such nodes (web)"
+    )
+    lines = [line for line in text.splitlines() if "platform_stack_files: " in line]
+    assert lines and all(fault in line for line in lines)
+    registry.index("web", "1.0", [amd64, registry.image("web", "arm64")])
+    status, text = judge(one="amd64", two="arm64")
+    assert status == 0, text
 
 
 def test_a_secret_that_nobody_brings_is_refused(convert):

@@ -55,6 +55,7 @@ def test_the_only_port_is_the_routers_wherever_it_is_written(converted):
         ("Host(`a`) && PathPrefix(`/x`,`/y`)", "Host(`a`) && (PathPrefix(`/x`) || PathPrefix(`/y`))"),
         ("Host(`a`) || Host(`b`)", "Host(`a`) || Host(`b`)"),
         ("Headers(`a`, `b`)", "Headers(`a`, `b`)"),
+        ("ClientIP(`10.0.0.0/8`, `::1`)", "(ClientIP(`10.0.0.0/8`) || ClientIP(`::1`))"),
     ],
 )
 def test_rules_of_version_2_are_those_of_version_3(converted, rule, wanted):
@@ -98,14 +99,34 @@ def test_middlewares(converted):
         ("traefik.http.routers.Web_1.tls.domains[0].main", "a.example", "reported"),
         ("traefik.http.services.web.loadbalancer.healthcheck.path", "/", "reported"),
         ("traefik.http.services.web.loadbalancer.passhostheader", "true", "mapped"),
-        ("traefik.http.services.web.loadbalancer.passhostheader", "false", "refused"),
-        ("traefik.http.services.web.loadbalancer.server.scheme", "https", "refused"),
-        ("traefik.http.services.web.loadbalancer.sticky.cookie", "true", "refused"),
+        ("traefik.http.services.web.loadbalancer.passhostheader", "false", "mapped"),
+        ("traefik.http.services.web.loadbalancer.passhostheader", "never", "refused"),
+        ("traefik.http.services.web.loadbalancer.server.scheme", "https", "mapped"),
+        ("traefik.http.services.web.loadbalancer.server.scheme", "ftp", "refused"),
+        ("traefik.http.services.web.loadbalancer.serverstransport", "own@file", "refused"),
+        ("traefik.http.services.web.loadbalancer.sticky", "true", "refused"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie", "true", "mapped"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie", "yes", "refused"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie.samesite", "Strict", "mapped"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie.samesite", "often", "refused"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie.maxage", "1h", "refused"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie.domain", "a.example", "approximated"),
+        ("traefik.http.services.web.loadbalancer.sticky.cookie.flavour", "oat", "refused"),
         ("traefik.http.middlewares.a.basicauth.users", "a:b", "reported"),
         ("traefik.http.middlewares.a.ratelimit.average", "many", "refused"),
         ("traefik.http.middlewares.a.headers.unheardof", "x", "refused"),
         ("traefik.http.routers.Web_1.unheardof", "x", "refused"),
-        ("traefik.tcp.routers.a.rule", "HostSNI(`*`)", "refused"),
+        ("traefik.tcp.routers.a.rule", "HostSNI(`*`)", "mapped"),
+        ("traefik.tcp.routers.a.tls.certresolver", "le", "reported"),
+        ("traefik.tcp.routers.a.observability.metrics", "true", "refused"),
+        ("traefik.tcp.services.a.loadbalancer.proxyprotocol.version", "two", "refused"),
+        ("traefik.tcp.services.a.loadbalancer.serverstransport", "own@file", "refused"),
+        ("traefik.tcp.services.a.loadbalancer.sticky.cookie", "true", "refused"),
+        ("traefik.tcp.middlewares.a.ipwhitelist.sourcerange", "10.0.0.0/8", "mapped"),
+        ("traefik.tcp.middlewares.a.inflightconn.amount", "many", "refused"),
+        ("traefik.tcp.middlewares.a.compress", "true", "reported"),
+        ("traefik.udp.routers.a.rule", "HostSNI(`*`)", "refused"),
+        ("traefik.udp.middlewares.a.ipallowlist.sourcerange", "10.0.0.0/8", "refused"),
         ("traefik.frontend.rule", "Host:a", "refused"),
     ],
 )
@@ -175,3 +196,164 @@ def test_a_middleware_that_nobody_makes_is_asked_for(converted, name):
     assert "middlewares" not in app.conversion.values
     assert app.verdicts["deploy.labels[web-1].middlewares"] == "approximated"
     assert "a:b" not in str(app.rows)
+
+
+STICKY = "traefik.http.services.web.loadbalancer.sticky.cookie"
+ROUTE = "deploy.labels[traefik.http.routers.Web_1]"
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [
+        ({STICKY: "true"}, {}),
+        ({f"{STICKY}.name": "seat"}, {"name": "seat"}),
+        (
+            {
+                STICKY: "true",
+                f"{STICKY}.name": "seat",
+                f"{STICKY}.secure": "true",
+                f"{STICKY}.httpOnly": "false",
+                f"{STICKY}.sameSite": "Lax",
+                f"{STICKY}.maxAge": "3600",
+                f"{STICKY}.path": "/app",
+                f"{STICKY}.domain": "a.example",
+            },
+            {
+                "name": "seat",
+                "secure": True,
+                "httpOnly": False,
+                "sameSite": "lax",
+                "maxAge": 3600,
+                "path": "/app",
+                "domain": "a.example",
+            },
+        ),
+    ],
+)
+def test_a_sticky_session_is_the_routes(converted, labels, wanted):
+    app = routed(converted, labels)
+    assert app.values["routes"][0]["service"] == {"sticky": {"cookie": wanted}}
+    assert app.verdicts[ROUTE] == "mapped"
+    assert app.verdicts[f"{ROUTE}.sticky"] == "approximated"
+    assert "node port" in app.notes[f"{ROUTE}.sticky"]
+
+
+def test_a_cookie_that_is_switched_off_is_none(converted):
+    app = routed(converted, {STICKY: "false", f"{STICKY}.name": "seat"})
+    assert "service" not in app.values["routes"][0]
+    assert f"{ROUTE}.sticky" not in app.verdicts
+
+
+def test_how_traefik_asks_the_pods(converted):
+    service = "traefik.http.services.web.loadbalancer"
+    app = routed(converted, {f"{service}.passhostheader": "false", f"{service}.server.scheme": "h2c"})
+    assert app.values["routes"][0]["service"] == {"passHostHeader": False, "scheme": "h2c"}
+
+
+def test_port_443_stays_plain_http_where_no_label_says_otherwise(converted):
+    app = routed(converted, {"traefik.http.services.web.loadbalancer.server.port": "443"})
+    assert app.values["routes"][0]["service"] == {"scheme": "http"}
+
+
+TCP = {
+    "traefik.tcp.routers.db.rule": "HostSNI(`a`, `b`)",
+    "traefik.tcp.routers.db.entrypoints": "postgres",
+    "traefik.tcp.services.db.loadbalancer.server.port": "5432",
+}
+TCP_ROUTE = "deploy.labels[traefik.tcp.routers.db]"
+
+
+def tcp(converted, labels=(), **keys):
+    return converted({"deploy": {"labels": {**TCP, **dict(labels)}}, **keys}, options=WITH)
+
+
+def test_a_router_of_tcp_is_a_route(converted):
+    app = tcp(converted)
+    assert app.values["routes"] == [
+        {
+            "name": "db",
+            "port": 5432,
+            "protocol": "tcp",
+            "rule": "(HostSNI(`a`) || HostSNI(`b`))",
+            "entryPoints": ["postgres"],
+        }
+    ]
+    assert [item["name"] for item in app.values["ports"]] == ["tcp-5432"]
+    assert app.verdicts[TCP_ROUTE] == "approximated"
+    assert "must listen at postgres" in app.notes[TCP_ROUTE]
+
+
+def test_a_router_of_tcp_with_all_its_options(converted):
+    more = {
+        "traefik.tcp.routers.db.priority": "7",
+        "traefik.tcp.routers.db.service": "db@swarm",
+        "traefik.tcp.routers.db.middlewares": "near@swarm",
+        "traefik.tcp.routers.db.tls.passthrough": "true",
+        "traefik.tcp.services.db.loadbalancer.server.tls": "true",
+        "traefik.tcp.services.db.loadbalancer.proxyprotocol.version": "1",
+        "traefik.tcp.services.db.loadbalancer.terminationdelay": "-1",
+        "traefik.tcp.middlewares.near.ipwhitelist.sourcerange": "10.0.0.0/8, ::1",
+    }
+    app = tcp(converted, more)
+    (route,) = app.values["routes"]
+    assert route["tls"] == {"passthrough": True} and route["priority"] == 7 and route["middlewares"] == ["near"]
+    assert route["service"] == {"tls": True, "proxyProtocol": {"version": 1}, "terminationDelay": -1}
+    assert app.conversion.values["tcpMiddlewares"] == {"near": {"ipAllowList": {"sourceRange": ["10.0.0.0/8", "::1"]}}}
+    assert "middlewares" not in app.conversion.values
+    assert set(app.verdicts.values()) <= {"mapped", "approximated", "reported"}
+
+
+def test_the_version_of_the_proxy_protocol_is_written_out(converted):
+    app = tcp(converted, {"traefik.tcp.services.db.loadbalancer.proxyprotocol": "true"})
+    assert app.values["routes"][0]["service"] == {"proxyProtocol": {"version": 2}}
+    app = tcp(converted, {"traefik.tcp.services.db.loadbalancer.proxyprotocol": "false"})
+    assert "service" not in app.values["routes"][0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        ({"traefik.tcp.routers.db.rule": ""}, "no rule"),
+        ({"traefik.tcp.routers.db.service": "other"}, "give traefik.tcp.services.other.loadbalancer.server.port"),
+        ({"traefik.tcp.services.db.loadbalancer.server.port": ""}, "traefik.tcp.services.NAME.loadbalancer"),
+        ({"traefik.tcp.services.second.loadbalancer.server.port": "1"}, "which port it leads to is not said"),
+    ],
+)
+def test_a_router_of_tcp_that_is_no_route(converted, labels, note):
+    app = tcp(converted, labels)
+    assert "routes" not in app.values
+    assert app.verdicts[TCP_ROUTE] == "refused" and note in app.notes[TCP_ROUTE]
+
+
+def test_a_router_of_udp_is_a_route_without_a_rule(converted):
+    labels = {"traefik.udp.routers.dns.entrypoints": "dns"}
+    app = converted({"deploy": {"labels": labels}, "ports": ["53:53/udp"]}, options=WITH)
+    assert app.values["routes"] == [{"name": "dns", "port": 53, "protocol": "udp", "entryPoints": ["dns"]}]
+    assert app.verdicts["deploy.labels[traefik.udp.routers.dns]"] == "approximated"
+    labels["traefik.udp.services.dns.loadbalancer.server.port"] = "5353"
+    app = converted({"deploy": {"labels": labels}, "ports": ["53:53/udp"]}, options=WITH)
+    assert app.values["routes"][0]["port"] == 5353
+    assert [item["name"] for item in app.values["ports"]] == ["udp-53", "udp-5353"]
+    app = converted(
+        {"deploy": {"labels": {"traefik.udp.routers.dns.entrypoints": "dns"}}, "ports": ["53"]}, options=WITH
+    )
+    assert app.verdicts["deploy.labels[traefik.udp.routers.dns]"] == "refused"
+
+
+def test_one_name_may_be_a_route_of_http_and_one_of_tcp(converted):
+    labels = {key.replace(".db.", ".web-1."): value for key, value in TCP.items()}
+    app = {"image": "a", "deploy": {"labels": ROUTER}}
+    services = {"app": app, "b": {"image": "b", "deploy": {"labels": labels}}}
+    conversion = converted({}, top={"services": services}, options=WITH).conversion
+    assert not [item for item in conversion.verdicts if item.verdict == "refused"]
+    services["c"] = {"image": "c", "deploy": {"labels": labels}}
+    conversion = converted({}, top={"services": services}, options=WITH).conversion
+    (row,) = [item for item in conversion.verdicts if item.verdict == "refused"]
+    assert row.service == "c" and row.note.startswith("route 'web-1' is that of the service 'b' too")
+
+
+def test_a_middleware_of_tcp_that_nobody_makes_is_asked_for(converted):
+    app = tcp(
+        converted, {"traefik.tcp.routers.db.middlewares": "near@file", "traefik.http.middlewares.near.compress": ""}
+    )
+    assert "a MiddlewareTCP near" in app.notes["deploy.labels[db].middlewares"]

@@ -55,6 +55,17 @@ def test_a_refused_key_is_one_clear_line(stack_file):
     assert result["summary"]["refused"] == 1
 
 
+@pytest.mark.parametrize(("there", "refused"), [([], True), (["other"], True), (["key"], False)])
+def test_an_external_secret_that_the_swarm_does_not_have_is_refused_in_one_line(stack_file, there, refused):
+    path = stack_file("services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {external: true, name: key}}")
+    objects = {"networks": [], "configs": [], "secrets": [{"id": name, "name": name, "own": False} for name in there]}
+    _result, reason = run.stack_values(params(path, live=[{"name": "web", "image": "x"}], live_objects=objects))
+    wanted = (
+        "stack.yml: service 'web': secrets[s]: refused: the Swarm has no secret 'key': make it, or take the mount out"
+    )
+    assert reason == (wanted if refused else "")
+
+
 def test_many_refused_keys_are_counted(stack_file):
     keys = ", ".join(f"k{i}: 1" for i in range(8))
     _result, reason = run.stack_values(params(stack_file("services: {web: {image: x, " + keys + "}}")))

@@ -1,7 +1,7 @@
 {{- /* Settings that all services of a release share, as JSON: a chart's own, or an umbrella's, which are global. */}}
 {{- define "workload.settings" -}}
 {{- $settings := dict }}
-{{- $keys := list "stack" "imagePullPolicy" "imagePullSecrets" "architectures" "configs" "networks" "networkPolicy" "middlewares" }}
+{{- $keys := list "stack" "imagePullPolicy" "imagePullSecrets" "architectures" "configs" "networks" "networkPolicy" "middlewares" "tcpMiddlewares" }}
 {{- range $values := list .Values (.Values.global | default dict) }}
 {{- range $key := $keys }}
 {{- if hasKey $values $key }}{{ $_ := set $settings $key (index $values $key) }}{{ end }}

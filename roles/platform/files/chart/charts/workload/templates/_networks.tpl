@@ -61,7 +61,7 @@ spec:
 {{- $open := list }}
 {{- range $port := $service.ports }}
 {{- $routed := false }}
-{{- range $service.routes }}{{ if and (eq (int .port) (int $port.port)) (eq $port.protocol "TCP") }}{{ $routed = true }}{{ end }}{{ end }}
+{{- range $service.routes }}{{ if eq (include "workload.routed" .) (printf "%s-%d" $port.protocol (int $port.port)) }}{{ $routed = true }}{{ end }}{{ end }}
 {{- if or $port.published $port.hostPort $routed }}{{ $open = append $open $port }}{{ end }}
 {{- end }}
 {{- if and $service.networks $open (include "workload.separates" .root) }}
@@ -86,19 +86,25 @@ spec:
 {{- end }}
 {{- end }}
 
+{{- /* The port that a route leads to, as TCP-8080. */}}
+{{- define "workload.routed" -}}
+{{- printf "%s-%d" (ternary "UDP" "TCP" (eq (.protocol | default "http") "udp")) (int .port) }}
+{{- end }}
+
 {{- /* Traefik's routes, where Traefik's kinds are served. */}}
 {{- define "workload.routes" }}
 {{- $scope := . }}
 {{- range $route := .service.routes }}
+{{- $protocol := $route.protocol | default "http" }}
 {{- $known := false }}
-{{- range $scope.service.ports }}{{ if eq (int .port) (int $route.port) }}{{ $known = true }}{{ end }}{{ end }}
+{{- range $scope.service.ports }}{{ if eq (include "workload.routed" $route) (printf "%s-%d" .protocol (int .port)) }}{{ $known = true }}{{ end }}{{ end }}
 {{- if not $known }}
 {{- fail (printf "service %s: route %s leads to port %v, which is none of its ports" $scope.name $route.name $route.port) }}
 {{- end }}
 {{- if $scope.root.Capabilities.APIVersions.Has "traefik.io/v1alpha1" }}
 ---
 apiVersion: traefik.io/v1alpha1
-kind: IngressRoute
+kind: IngressRoute{{ if ne $protocol "http" }}{{ upper $protocol }}{{ end }}
 metadata:
   name: {{ $route.name }}
   labels:
@@ -109,8 +115,18 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   routes:
-    - kind: Rule
+    - services:
+        - name: {{ $scope.name }}
+          port: {{ $route.port }}
+          {{- with $route.service }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
+      {{- if eq $protocol "http" }}
+      kind: Rule
+      {{- end }}
+      {{- if ne $protocol "udp" }}
       match: {{ $route.rule | quote }}
+      {{- end }}
       {{- with $route.priority }}
       priority: {{ . }}
       {{- end }}
@@ -124,9 +140,6 @@ spec:
         {{- end }}
         {{- end }}
       {{- end }}
-      services:
-        - name: {{ $scope.name }}
-          port: {{ $route.port }}
   {{- if kindIs "map" $route.tls }}
   tls:
     {{- toYaml $route.tls | nindent 4 }}
@@ -140,7 +153,9 @@ spec:
 {{- /* What routes name, once a release, where Traefik's kinds are served. */}}
 {{- define "workload.middlewares" }}
 {{- $root := . }}
-{{- range $name, $middleware := (include "workload.settings" . | fromJson).middlewares }}
+{{- $settings := include "workload.settings" . | fromJson }}
+{{- range $kind, $middlewares := dict "Middleware" $settings.middlewares "MiddlewareTCP" $settings.tcpMiddlewares }}
+{{- range $name, $middleware := $middlewares }}
 {{- range $options := $middleware }}
 {{- range $pairs := $options }}
 {{- if kindIs "map" $pairs }}
@@ -155,13 +170,14 @@ spec:
 {{- if $root.Capabilities.APIVersions.Has "traefik.io/v1alpha1" }}
 ---
 apiVersion: traefik.io/v1alpha1
-kind: Middleware
+kind: {{ $kind }}
 metadata:
   name: {{ $name }}
   labels:
     {{- include "workload.labels" (dict "root" $root "name" $name) | nindent 4 }}
 spec:
   {{- toYaml $middleware | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
