@@ -132,6 +132,22 @@ def test_no_secret_lies_in_the_evidence() -> None:
             assert not [secret for secret in secrets if secret in content], path
 
 
+@pytest.mark.parametrize("name", HOSTS)
+def test_no_secret_lies_on_a_host_outside_of_what_is_made_to_hold_it(name: str) -> None:
+    search = """
+    patterns=$(cat)
+    found() { grep --fixed-strings --files-with-matches --recursive --file=<(echo "$patterns") "$@"; }
+    journalctl --no-pager --output=cat | found --label=journal -
+    ps -eww --format args | found --label=ps -
+    docker ps --all --quiet | xargs --no-run-if-empty docker inspect | found --label=inspect -
+    found /etc /home /root /tmp /var/lib/replatform /var/lib/docker/containers /var/log 2>/dev/null
+    exit 0
+    """
+    secrets = "\n".join(path.read_text().strip() for path in (CACHE / "lab" / "secrets").iterdir())
+    command = ["docker", "exec", "--interactive", f"replatform-lab-{name}", "bash", "-c", search]
+    assert subprocess.run(command, input=secrets, check=True, capture_output=True, text=True).stdout == ""
+
+
 def test_git_says_what_is_deployed_after_the_hand_over() -> None:
     repository = CACHE / "lab" / "repository"
     values = yaml.safe_load((repository / "kubernetes/helm/sophia/charts/data/values.yaml").read_text())
@@ -141,6 +157,54 @@ def test_git_says_what_is_deployed_after_the_hand_over() -> None:
     }
     status = ["git", "-C", str(repository), "status", "--porcelain", "--", "kubernetes"]
     assert subprocess.run(status, check=True, capture_output=True, text=True).stdout == ""
+
+
+def test_nothing_has_drifted_and_what_is_changed_by_hand_is_found() -> None:
+    helm = pathlib.Path.home() / ".cache/replatform/helm/v3.17.2/linux-amd64/helm"
+    play = ["ansible-playbook", "-i", "inventories/lab", "playbooks/drift.yml", "-e", f"delivery_drift_helm={helm}"]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
+
+    def drift() -> str:
+        done = subprocess.run(play, check=False, cwd=PROJECT, env=env, capture_output=True, text=True)
+        assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout[-3000:]
+        return done.stdout
+
+    def scale(replicas: int) -> None:
+        command = ["kubectl", "--kubeconfig", str(ARTIFACTS / "kubeconfig"), "-n", "sophia", "scale"]
+        subprocess.run([*command, "deployment/mcp-gong", f"--replicas={replicas}"], check=True, capture_output=True)
+
+    assert "Git, the release and the cluster agree" in drift()
+    scale(2)
+    try:
+        assert "Deployment sophia/mcp-gong: spec.replicas is 1 in the release, 2 in the cluster" in drift()
+    finally:
+        scale(1)
+
+
+def test_a_pod_whose_health_check_fails_gets_no_more_requests() -> None:
+    pods = kubectl("-n", "sophia", "get", "pods")["items"]
+    pod = next(pod for pod in pods if pod["metadata"]["name"].startswith("mcp-slack-"))
+    node = testinfra.get_host(f"docker://replatform-lab-{pod['spec']['nodeName']}")
+
+    def wait(ready: str) -> None:
+        kubectl(
+            "-n", "sophia", "wait", f"pod/{pod['metadata']['name']}", f"--for=condition=Ready={ready}", "--timeout=180s"
+        )
+
+    def addresses() -> list[str]:
+        subsets = kubectl("-n", "sophia", "get", "endpoints", "mcp-slack").get("subsets") or []
+        return [address["ip"] for subset in subsets for address in subset.get("addresses") or []]
+
+    assert addresses() == [pod["status"]["podIP"]]
+    process = "$(grep -lzx SERVICE=mcp-slack $(pgrep -f sample_platform | sed 's:.*:/proc/&/environ:') | cut -d/ -f3)"
+    node.check_output(f"kill -STOP {process}")
+    try:
+        wait("false")
+        assert addresses() == []
+    finally:
+        node.run(f"kill -CONT {process}")
+    wait("true")
+    assert addresses() == [pod["status"]["podIP"]]
 
 
 def test_networks_of_the_stack_have_their_policies() -> None:
