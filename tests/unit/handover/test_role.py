@@ -257,7 +257,7 @@ def test_no_client_is_held_after_a_failure(stage):
             {**POSTGRES, "streaming": {"pooler": "bouncer"}},
             None,
             {},
-            "lacks streaming.pooler_port, streaming.pooler_file",
+            "lacks streaming.pooler_file, streaming.pooler_port",
         ),
         (REDIS, None, {"data_handover_nodes": {}}, "data_handover_nodes the host of node 'node-of-cache'"),
         ({**REDIS, "port": 6380}, None, {}, "no Service cache-k3s with a node port for 6380"),
