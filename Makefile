@@ -10,6 +10,8 @@ export LAB_K3S ?= stand-in
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
+# The stores that a handover is tested on, with what they load.
+STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1
 SCRIPTS = $(shell git grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh')
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -56,8 +58,8 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 .PHONY: unit
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
-	@tools/apt-install zstd
-	@unpacked=$$(tools/apt-unpack docker-registry prometheus); PATH=$$unpacked/usr/bin:$$PATH pytest -n 2
+	@tools/apt-install zstd postgresql-15
+	@unpacked=$$(tools/apt-unpack docker-registry prometheus $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 2
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
@@ -65,13 +67,15 @@ repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, re
 	@tests/repositories/run
 
 .PHONY: soak
-soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, every test on a real Traefik, every molecule scenario
+soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, handovers too, every test on a real Traefik, every molecule scenario
 	$(call say,Soak)
 	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
-	@unpacked=$$(tools/apt-unpack prometheus); PATH=$$unpacked/usr/bin:$$PATH pytest tests/unit/traffic
+	@tools/apt-install zstd postgresql-15
+	@unpacked=$$(tools/apt-unpack prometheus $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH HYPOTHESIS_PROFILE=soak \
+	  pytest tests/unit/traffic tests/unit/handover
 	@tests/repositories/run
 	@lab/prepare
-	@molecule test --all
+	@HYPOTHESIS_PROFILE=soak molecule test --all
 	@lab/engine stop
 
 .PHONY: sanity

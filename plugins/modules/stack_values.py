@@ -59,6 +59,11 @@ options:
     type: list
     elements: str
     default: []
+  handed_back:
+    description: Those that O(current) has handed over and whose plain name is to lead elsewhere again.
+    type: list
+    elements: str
+    default: []
   live:
     description:
       - The services that run, as P(sophia.replatform.swarm_stack_info#module) returns them, to report drift.
@@ -244,6 +249,7 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "external": {"type": "dict", "default": {}},
             "handed_over": {"type": "list", "elements": "str", "default": []},
+            "handed_back": {"type": "list", "elements": "str", "default": []},
             "live": {"type": "list", "elements": "dict"},
             "live_objects": {"type": "dict", "default": {}},
             "pin_images": {"type": "bool", "default": False},

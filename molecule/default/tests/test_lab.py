@@ -23,7 +23,7 @@ PROJECT = pathlib.Path(__file__).parents[3]
 MIRROR = "http://172.31.77.2"
 REGISTRY = "http://172.31.77.2:5000"
 SERVICES = yaml.safe_load((PROJECT / "lab/services/docker-stack.yml").read_text(encoding="utf-8"))["services"]
-WEB = sorted(set(SERVICES) - {"postgres", "redis"})
+WEB = sorted(set(SERVICES) - {"postgres", "pgbouncer", "redis"})
 RELEASES = [
     ("/k3s-io/k3s/releases/download/v1.20.2+k3s1", "sha256sum-amd64.txt", ["k3s", "k3s-airgap-images-amd64.tar"]),
     ("/helm", "helm-v3.17.2-linux-amd64.tar.gz.sha256sum", ["helm-v3.17.2-linux-amd64.tar.gz"]),
@@ -123,6 +123,7 @@ def test_endpoint_answers_from_the_swarm(endpoints: dict[str, list[str]], name: 
 
 def test_data_services_stay_where_their_volumes_are(endpoints: dict[str, list[str]]) -> None:
     assert endpoints["postgres"] == ["172.31.77.14:5432"]
+    assert endpoints["pgbouncer"] == ["172.31.77.14:6432"]
     assert endpoints["redis"] == ["172.31.77.14:6379"]
 
 

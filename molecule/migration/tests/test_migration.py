@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pathlib
@@ -105,6 +106,68 @@ def test_rows_written_on_the_swarm_are_read_on_k3s(host) -> None:
     assert json.loads(count)["count"] > 0
 
 
+def test_no_memory_was_lost(host) -> None:
+    """What PostgreSQL has is at least what was told to Redis, which is written last."""
+    count = json.loads(host.check_output("curl -sSf -H 'Host: memory.sophia.lab' http://127.0.0.1/memories/count"))
+    assert count["count"] >= count["written"] > 0
+
+
+def times(journal: list[dict[str, t.Any]], operation: str, step: str, event: str = "ok") -> list[datetime.datetime]:
+    """When a step ended, in order."""
+    wanted = (operation, step, event)
+    found = [one["time"] for one in journal if (one["operation"], one["step"], one["event"]) == wanted]
+    return sorted(datetime.datetime.fromisoformat(time.replace("Z", "+00:00")) for time in found)
+
+
+def test_clients_of_postgresql_were_held_for_a_moment(
+    report: dict[str, t.Any], journal: list[dict[str, t.Any]]
+) -> None:
+    begun = times(journal, "postgres_switchover", "pause", "start")
+    ended = times(journal, "postgres_switchover", "resume")
+    held_s = [(end - begin).total_seconds() for begin, end in zip(begun, ended)]
+    print(f"clients of PostgreSQL were held for {held_s} s")
+    assert begun and len(begun) == len(ended)
+    assert report["cutover"]["held_ms"] == round(max(held_s) * 1000)
+    assert max(held_s) < 60
+
+
+@pytest.mark.parametrize(
+    ("operation", "steps"),
+    [
+        ("postgres_switchover", ["pause", "fence", "promote", "resume"]),
+        ("redis_switchover", ["demote", "promote"]),
+    ],
+)
+def test_the_stores_moved_by_replication(journal: list[dict[str, t.Any]], operation: str, steps: list[str]) -> None:
+    ends = [times(journal, operation, step) for step in steps]
+    assert ends[0]
+    for move in zip(*ends, strict=True):
+        assert list(move) == sorted(move)
+
+
+def in_the_pod(name: str, *command: str) -> str:
+    """What a command prints in the only pod of a service on K3s."""
+    [pod] = kubectl("-n", "sophia", "get", "pods", "-l", f"app.kubernetes.io/name={name}")["items"]
+    run = [
+        "kubectl",
+        "--kubeconfig",
+        str(ARTIFACTS / "kubeconfig"),
+        "-n",
+        "sophia",
+        "exec",
+        pod["metadata"]["name"],
+        "--",
+    ]
+    return subprocess.run([*run, *command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_stores_on_k3s_serve_alone() -> None:
+    asked = "SELECT pg_is_in_recovery(), (SELECT count(*) FROM pg_replication_slots)"
+    assert in_the_pod("postgres", "psql", "-U", "sophia", "-d", "sophia", "-XAtc", asked) == "f|0"
+    assert "host=postgres-k3s port=5432" in in_the_pod("pgbouncer", "cat", "/var/lib/pgbouncer/databases.ini")
+    assert in_the_pod("redis", "redis-cli", "ROLE").split()[0] == "master"
+
+
 def test_breadcrumbs_lie_in_the_repository() -> None:
     repository = CACHE / "lab" / "repository"
     assert (repository / "MIGRATION_COMPLETE.md").is_file()
@@ -152,6 +215,7 @@ def test_git_says_what_is_deployed_after_the_hand_over() -> None:
     repository = CACHE / "lab" / "repository"
     values = yaml.safe_load((repository / "kubernetes/helm/sophia/charts/data/values.yaml").read_text())
     assert {name: service["handedOver"] for name, service in values["services"].items()} == {
+        "pgbouncer": True,
         "postgres": True,
         "redis": True,
     }

@@ -70,6 +70,9 @@ def tiles(report: Report) -> list[dict[str, t.Any]]:
         _tile("Requests through the edge", words.number(requests["total"]), "cluster phase to end of cutover"),
         _tile("Failed requests", words.number(requests["failed"]), "of all of them", _tone(requests["failed"], 0)),
         _tile("Latency p99", words.milliseconds(requests["p99_ms"]), f"p50 {words.milliseconds(requests['p50_ms'])}"),
+        _tile(
+            "Longest pause of writes", words.milliseconds(report["cutover"]["held_ms"]), "clients of PostgreSQL, held"
+        ),
         _tile("Nodes Ready", _of(ready, nodes), f"{sum(gpus)} GPUs" if gpus else "", _tone(ready, len(nodes or []))),
         _tile("Endpoints answering 200", _of(answering, endpoints), "", _tone(answering, len(endpoints or []))),
         _tile(

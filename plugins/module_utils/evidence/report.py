@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import Evidence
+from ansible_collections.sophia.replatform.plugins.module_utils.evidence.held import longest_hold_ms
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.latency import percentile
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.steps import weight_steps
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.traffic import Traffic
@@ -27,7 +28,11 @@ def build_report(environment: str, evidence: Evidence) -> dict[str, t.Any]:
         "repository": _pick(REPOSITORY_KEYS, outputs.get("repository")),
         "cluster": {"nodes": pick_each(NODE_KEYS, outputs.get("cluster", {}).get("nodes"))},
         "platform": {"endpoints": _endpoints(outputs)},
-        "cutover": {"requests": _requests(evidence.traffic), "steps": _steps(evidence)},
+        "cutover": {
+            "requests": _requests(evidence.traffic),
+            "steps": _steps(evidence),
+            "held_ms": longest_hold_ms(evidence.records),
+        },
         "swarm": _pick(SWARM_KEYS, outputs.get("cutover", {}).get("swarm")),
     }
 

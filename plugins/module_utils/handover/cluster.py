@@ -11,6 +11,7 @@ import traceback
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import first_error
 
 try:
     import kubernetes
@@ -103,10 +104,18 @@ class _ConnectionLostError(ReplatformError):
     """The cluster could not be reached, or not long enough to learn the outcome."""
 
 
-def first_error(text: str) -> str:
-    """The line that says what went wrong: the first that speaks of an error, else the last."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+class Pod:
+    """A place for scripts: a ready pod behind a Service."""
+
+    def __init__(self, cluster: Cluster, service: str) -> None:
+        self.cluster = cluster
+        self.service = service
+        self._pod = ""
+
+    def run(self, script: str, *arguments: str) -> str:
+        """Raises C(ReplatformError) with the line that says what went wrong."""
+        self._pod = self._pod or self.cluster.pod_of(self.service)
+        return self.cluster.run(self._pod, script, *arguments)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def stack_values(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], str]:
     if not stack.services:
         raise StackError("nothing to convert: 'stack_files' is empty, and 'live' has no service with a spec")
     given = {item.name: params[item.name] for item in fields(Options) if item.name in params}
-    given["handed_over"] = standing.handed_over(params["handed_over"], current)
+    given["handed_over"] = standing.handed_over(params["handed_over"], params.get("handed_back", ()), current)
     given["external"] = standing.external(params["external"], live, current)
     given["nodes"] = standing.nodes(params["nodes"], current)
     given["homes"] = standing.homes(live, given["nodes"])

@@ -11,10 +11,10 @@ _NODE = ("hostname", "role", "id", "address")
 _NODE_TOO = ("labels", "holds")
 
 
-def handed_over(given: t.Iterable[str], current: Row) -> frozenset[str]:
-    """What is handed over stays so: the given services, and those that the release has handed over."""
+def handed_over(given: t.Iterable[str], back: t.Iterable[str], current: Row) -> frozenset[str]:
+    """What is handed over stays so unless it is given back: the given services, and those that the release has handed over."""
     services = current.get("services", {})
-    return frozenset(given) | {name for name, values in services.items() if values.get("handedOver")}
+    return frozenset(given) | {name for name, values in services.items() if values.get("handedOver")} - frozenset(back)
 
 
 def external(given: t.Mapping[str, Row], live: t.Sequence[Row], current: Row) -> dict[str, dict[str, t.Any]]:

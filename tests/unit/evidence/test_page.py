@@ -147,7 +147,11 @@ def report_with(statuses: t.Sequence[str | None], failed: int | None = 0) -> dic
         "repository": dict.fromkeys(("root_files_before", "root_files_after", "moved", "protected_changed")),
         "cluster": {"nodes": None},
         "platform": {"endpoints": None},
-        "cutover": {"requests": {"total": None, "failed": failed, "p50_ms": None, "p99_ms": None}, "steps": None},
+        "cutover": {
+            "requests": {"total": None, "failed": failed, "p50_ms": None, "p99_ms": None},
+            "steps": None,
+            "held_ms": None,
+        },
         "swarm": {"services_left": None, "nodes_left": None},
     }
 

@@ -47,9 +47,14 @@ def release(**service):
 
 
 def test_what_is_handed_over_stays_so():
-    assert standing.handed_over([], release()) == frozenset()
-    assert standing.handed_over(["cache"], release(handedOver=True)) == {"cache", "db"}
-    assert standing.handed_over(["db"], {}) == {"db"}
+    assert standing.handed_over([], [], release()) == frozenset()
+    assert standing.handed_over(["cache"], [], release(handedOver=True)) == {"cache", "db"}
+    assert standing.handed_over(["db"], [], {}) == {"db"}
+
+
+def test_what_is_handed_back_no_longer_is():
+    assert standing.handed_over([], ["db"], release(handedOver=True)) == frozenset()
+    assert standing.handed_over([], ["cache"], release(handedOver=True)) == {"db"}
 
 
 def test_external_addresses_come_from_what_runs_then_from_the_release():

@@ -32,6 +32,7 @@ def password() -> str:
 def database() -> Any:
     return psycopg2.connect(
         host=os.environ.get("POSTGRES_HOST", "postgres"),
+        port=os.environ.get("POSTGRES_PORT", "5432"),
         dbname=os.environ.get("POSTGRES_DB", "sophia"),
         user=os.environ.get("POSTGRES_USER", "sophia"),
         password=password(),

@@ -1,0 +1,67 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rim: two Redis instances as the loop drives them, by scripts at a place that reaches both."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis_pair, redis_pair_scripts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place, address
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
+
+ARGUMENTS: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "required": True, "choices": list(redis_pair.STATES)},
+    "target": {"type": "str", "required": True},
+    "other": {"type": "str", "required": True},
+    "swarm_service": {"type": "str"},
+    "password_file": {"type": "path", "no_log": False},
+    "lock": {"type": "path", "default": "/run/lock/replatform-redis.lock"},
+    "overwrite": {"type": "bool", "default": False},
+}
+
+# One wait is one record in the journal; a longer one is several, so that the deadline is looked at in between.
+SLICE_S = 5.0
+
+
+class RedisPair:
+    """O(params) are the module's. In check mode no lock file is made."""
+
+    def __init__(self, place: Place, params: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+        self.place = place
+        self.params = params
+        self.lock = "" if check_mode else str(params["lock"])
+        self.wanted = redis_pair.Wanted(params["state"], params["target"], params["other"], params["overwrite"])
+
+    def next_step(self, world: redis_pair.World) -> Decision:
+        return redis_pair.next_step(world, self.wanted)
+
+    def simulate(self, world: redis_pair.World, step: Step) -> redis_pair.World:
+        return redis_pair.simulate(world, step, self.wanted)
+
+    def observe(self) -> redis_pair.World:
+        target, _mark, other = self.run("STATUS", self.wanted.target).partition("== other\n")
+        return redis_pair.World(
+            redis_pair.parse_instance(self.wanted.target, target), redis_pair.parse_instance(self.wanted.other, other)
+        )
+
+    def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
+        if step.name.startswith("wait_for_"):
+            return wait_while(lambda: self._still(step), SLICE_S, poll_s=0.2)
+        settings = step.data.get("settings", {})
+        pairs = [word for pair in settings.items() for word in pair]
+        printed = self.run(step.name.upper(), step.data["at"], *pairs)
+        return {"offset": int(printed)} if step.name == "demote" else None
+
+    def run(self, script: str, at: str, *arguments: str) -> str:
+        """What the script of that name prints, run against the instance at O(at)."""
+        other = self.wanted.other if at == self.wanted.target else self.wanted.target
+        fixed = (self.params["password_file"] or "", self.lock)
+        text = getattr(redis_pair_scripts, script)
+        return self.place.run(text, *fixed, *address(at), *address(other), *arguments)
+
+    def _still(self, step: Step) -> bool:
+        decision = self.next_step(self.observe())
+        return isinstance(decision, Step) and decision.name == step.name

@@ -1,0 +1,96 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is run where C(redis-cli) reaches both Redis instances.
+
+Arguments of every script: password file (may be empty), lock file, host and port of one instance, host and port of the other; more
+where a script says so. The password is read there; it goes on in the environment and by standard input.
+"""
+
+from __future__ import annotations
+
+PREAMBLE = r"""
+set -eu
+if [ -n "$1" ]; then REDISCLI_AUTH=$(cat "$1"); export REDISCLI_AUTH; fi
+lock=$2 host=$3 port=$4 other_host=$5 other_port=$6
+shift 6
+# One that was left behind by a run that was killed is waited for; one that only looks (no lock file) waits for nobody.
+alone() { [ -n "$lock" ] || return 0; exec 9>"$lock"; flock -w 60 9 || { echo "error: $lock is held by another run" >&2; exit 1; }; }
+cli() { timeout 10 redis-cli -h "$host" -p "$port" --no-auth-warning "$@"; }
+other() { timeout 10 redis-cli -h "$other_host" -p "$other_port" --no-auth-warning "$@"; }
+# redis-cli prints errors as answers; one that is not the expected answer ends the script.
+expect_ok() { answer=$(cli "$@"); [ "$answer" = OK ] || { echo "error: $1 $2: $answer" >&2; exit 1; }; }
+follow() {
+  if [ -n "${REDISCLI_AUTH:-}" ]; then
+    printf '%s' "$REDISCLI_AUTH" | sed 's/[\\"]/\\&/g; s/^/CONFIG SET masterauth "/; s/$/"/' | cli >/dev/null
+  fi
+  expect_ok REPLICAOF "$other_host" "$other_port"
+  expect_ok CONFIG REWRITE
+}
+"""
+
+STATUS = (
+    PREAMBLE
+    + r"""
+alone
+status() {
+  said=$("$1" INFO 2>&1) && rc=0 || rc=$?
+  # What can't be connected to, or is not heard of in time, does not answer; any other answer without a role is a fault.
+  case $rc,$said in
+    124,* | *'Could not connect'*) return ;;
+    *role:*) ;;
+    *) echo "error: INFO: $said" >&2; exit 1 ;;
+  esac
+  printf '%s\n' "$said" | tr -d '\r'
+  echo "keys:$("$1" DBSIZE)"
+  for name in appendonly appendfsync maxmemory maxmemory-policy save; do
+    echo "setting $name:$("$1" CONFIG GET "$name" | sed -n 2p)"
+  done
+}
+status cli
+echo "== other"
+status other
+"""
+)
+
+REPLICATE = PREAMBLE + "alone\nexpect_ok CONFIG REWRITE\nfollow\n"
+
+# Further arguments: names and values in turn.
+CARRY_SETTINGS = (
+    PREAMBLE
+    + r"""
+alone
+while [ $# -gt 1 ]; do
+  expect_ok CONFIG SET "$1" "$2"
+  shift 2
+done
+expect_ok CONFIG REWRITE
+"""
+)
+
+# The pause ends by itself, should this be killed in it. The file is written before, so that it is known that it can be.
+DEMOTE = (
+    PREAMBLE
+    + r"""
+alone
+offset() { tr -d '\r' | sed -n "s/^$1://p"; }
+expect_ok CONFIG REWRITE
+expect_ok CLIENT PAUSE 10000 WRITE
+for _try in $(seq 100); do
+  mine=$(cli INFO replication | offset master_repl_offset)
+  [ "$mine" != "$(other INFO replication | offset slave_repl_offset)" ] || break
+  mine=
+  sleep 0.05
+done
+if [ -z "$mine" ]; then
+  expect_ok CLIENT UNPAUSE
+  echo "error: the replica did not catch up while writes were held, so clients go on as before" >&2
+  exit 1
+fi
+follow
+cli CLIENT KILL TYPE normal SKIPME yes >/dev/null
+expect_ok CLIENT UNPAUSE
+echo "$mine"
+"""
+)
+
+PROMOTE = PREAMBLE + "alone\nexpect_ok REPLICAOF NO ONE\nexpect_ok CONFIG REWRITE\n"

@@ -1,0 +1,253 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rim: two PostgreSQL instances and their pooler as the loop drives them, by scripts at a place that reaches all three."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import time
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover, switchover_scripts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import (
+    Place,
+    address,
+    check_addresses,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
+
+ARGUMENTS: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "required": True, "choices": list(switchover.STATES)},
+    "target": {"type": "str", "required": True},
+    "other": {"type": "str"},
+    "target_name": {"type": "str"},
+    "other_name": {"type": "str"},
+    "pooler": {"type": "str", "required": True},
+    "pooler_file": {"type": "path", "required": True},
+    "swarm_service": {"type": "str"},
+    "service": {"type": "str"},
+    "namespace": {"type": "str"},
+    "kubeconfig": {"type": "path"},
+    "user": {"type": "str", "required": True},
+    "database": {"type": "str", "required": True},
+    "password_file": {"type": "str", "required": True, "no_log": False},
+    "overwrite": {"type": "bool", "default": False},
+    "max_lag": {"type": "int", "default": 1 << 20},
+    "grace": {"type": "int", "default": 10},
+}
+
+STATES_OF_TWO = tuple(state for state in switchover.STATES if state != "alone")
+
+# They become words of connection strings and of commands of the pooler, which know no quotes.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+# One wait is one record in the journal; a longer one is several, so that the deadline is looked at in between.
+SLICE_S = 5.0
+
+
+def check(params: t.Mapping[str, t.Any]) -> None:
+    """Raises C(ReplatformError) with one line for the first option that can't be used."""
+    named = [option for option in ("other", "target_name", "other_name") if params[option]]
+    check_addresses(params, "target", "pooler", *named)
+    for option in ("user", "database"):
+        if not _NAME.fullmatch(params[option]):
+            raise ReplatformError(f"{option} is '{params[option]}': only letters, digits, _ and - can be used here")
+    if params["grace"] < 1 or params["max_lag"] < 0:
+        raise ReplatformError("grace must be at least 1 and max_lag at least 0")
+
+
+class Switchover:
+    """O(params) are the module's. In check mode no lock file is made."""
+
+    def __init__(self, place: Place, params: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+        self.place = place
+        self.params = params
+        self.lock = "" if check_mode else f"{params['pooler_file']}.lock"
+        self.wanted = switchover.Wanted(
+            params["state"],
+            params["target"],
+            params["other"] or "",
+            params["overwrite"],
+            params["max_lag"],
+            params["grace"],
+        )
+        # How the pooler's configuration names the instances; what is gone for good has left its name to the one that is there.
+        self.names = {params["target"]: params["target_name"] or params["target"]}
+        self.known = {name: at for at, name in self.names.items()}
+        if params["other"]:
+            self.names[params["other"]] = params["other_name"] or params["other"]
+        if params["other_name"]:
+            self.known[params["other_name"]] = params["other"] or params["target"]
+        self._facts: dict[tuple[str, str], Facts] = {}
+
+    def next_step(self, world: switchover.World) -> Decision:
+        return switchover.next_step(world, self.wanted)
+
+    def simulate(self, world: switchover.World, step: Step) -> switchover.World:
+        return switchover.simulate(world, step, self.wanted)
+
+    def observe(self) -> switchover.World:
+        world = self._look()
+        # Facts are for what comes before clients are held, and take a moment.
+        if world.pooler.paused or not (world.target and world.other):
+            return world
+        try:
+            return switchover.replace(world, target=self._with_facts(world.target), other=self._with_facts(world.other))
+        except ReplatformError:
+            again = self._look()
+            if again.target and again.other:
+                raise
+            return again  # one has gone down meanwhile
+
+    def _look(self) -> switchover.World:
+        wanted = self.wanted
+        parts = split_parts(self.run("STATUS", wanted.target, *address(wanted.other)))
+        pooler = parse_pooler(parts["databases"], parts["config"], self.params["database"], self.known)
+        target, other = (parse_instance(at, parts[n]) for at, n in ((wanted.target, "1"), (wanted.other, "2")))
+        return switchover.World(pooler, target, other)
+
+    def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
+        at = step.data.get("at") or step.data.get("to") or self.wanted.target
+        other = self.wanted.other if at == self.wanted.target else self.wanted.target
+        if step.name == "wait_for_transactions":
+            return self._wait_for_transactions(step)
+        if step.name.startswith("wait_for_"):
+            return wait_while(lambda: self._still(step), SLICE_S, poll_s=0.2)
+        if step.name == "prove":
+            return wait_while(lambda: self._unproven(step), SLICE_S, poll_s=0.05)
+        arguments: dict[str, t.Sequence[str]] = {
+            "follow": address(str(step.data.get("primary", ":"))),
+            "fence": (*address(other), at),
+            "pause": (f"{self.wanted.grace_s:g}",),
+            "repoint": (str(self.params["pooler_file"]), *address(self.names[at])),
+        }
+        if step.name == "seed":
+            arguments["seed"] = (self._seed_program(step),)
+        printed = self.run(step.name.upper(), at, *arguments.get(step.name, ()))
+        return {"ended_sessions": int(printed)} if step.name == "fence" else None
+
+    def run(self, script: str, at: str, *arguments: str) -> str:
+        """What the script of that name prints, run against the instance at O(at)."""
+        params = self.params
+        fixed = (params["user"], params["database"], params["password_file"], self.lock)
+        text = getattr(switchover_scripts, script)
+        return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
+
+    def _with_facts(self, instance: switchover.Instance) -> switchover.Instance:
+        """What an instance is does not change while a module runs, unless a copy is made over it."""
+        key = (instance.address, instance.system)
+        if key not in self._facts:
+            facts = parse_facts(self.run("FACTS", instance.address))
+            if not instance.standby and not instance.fenced:
+                facts["free"] = int(self.run("FREE", instance.address))
+            self._facts[key] = Facts(**facts)
+        return switchover.replace(instance, facts=self._facts[key])
+
+    def _seed_program(self, step: Step) -> str:
+        host, port = address(step.data["from"])
+        values = {"to_host": host, "to_port": port, "user": self.params["user"], "bytes": step.data["bytes"]}
+        return "".join(f"{name}={shlex.quote(str(value))}; " for name, value in values.items()) + (
+            switchover_scripts.SEED_PROGRAM
+        )
+
+    def _still(self, step: Step) -> bool:
+        decision = self.next_step(self.observe())
+        return isinstance(decision, Step) and decision.name == step.name
+
+    def _unproven(self, step: Step) -> bool:
+        self.run("PROVE", self.wanted.target)
+        return self._still(step)
+
+    def _wait_for_transactions(self, step: Step) -> t.Mapping[str, t.Any]:
+        """A run that was killed had begun to hold clients: they are held no longer than its successor may."""
+        start = time.monotonic()
+        waited = wait_while(lambda: self._still(step), self.wanted.grace_s, poll_s=0.1)
+        if time.monotonic() - start >= self.wanted.grace_s:
+            self.run("RESUME", self.wanted.target)
+            raise ReplatformError(
+                f"transactions were still open after {self.wanted.grace_s:g} s, so clients go on as before: end them, or"
+                " raise the grace"
+            )
+        return waited
+
+
+def parse_facts(text: str) -> dict[str, t.Any]:
+    """The fields of C(Facts) from a line of JSON of the instance and one of each of its databases."""
+    facts, *databases = [json.loads(line) for line in text.splitlines() if line.strip()]
+    facts["tables"] = sum(one["tables"] for one in databases)
+    facts["unlogged"] = [table for one in databases for table in one["unlogged"]]
+    for name in ("extensions", "collations"):
+        # The same extension may be of two versions in two databases.
+        facts[name] = sorted({(key, value) for one in databases for key, value in one[name].items()})
+    return t.cast("dict[str, t.Any]", facts)
+
+
+def split_parts(text: str) -> dict[str, str]:
+    """What a script printed, by the names in its lines C(== name)."""
+    pieces = re.split(r"^== (\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(pieces[1::2], pieces[2::2]))
+
+
+def parse_pooler(databases: str, config: str, database: str, known: t.Mapping[str, str]) -> switchover.Pooler:
+    """The pooler from the CSV of C(SHOW DATABASES) and C(SHOW CONFIG); O(known) is the address of each name."""
+    rows = [row for row in csv.DictReader(databases.splitlines()) if row["name"] == database]
+    if not rows:
+        raise ReplatformError(f"the pooler has no database {database}: add it to its configuration")
+    row = rows[0]
+    leads_to = f"{row['host']}:{row['port']}"
+    settings = {one["key"]: one["value"] for one in csv.DictReader(config.splitlines())}
+    return switchover.Pooler(
+        leads_to=known.get(leads_to, leads_to),
+        paused=row["paused"] == "1",
+        servers=int(row["current_connections"]),
+        pool_mode=row["pool_mode"] or settings["pool_mode"],
+        query_wait_s=float(settings["query_wait_timeout"]),
+    )
+
+
+def parse_instance(at: str, text: str) -> switchover.Instance | None:
+    """The instance at O(at) from the line of JSON that it printed, or nothing when it did not answer."""
+    if not text.strip():
+        return None
+    seen = json.loads(text)
+    conninfo = dict(re.findall(r"(\w+)=(\S*)", seen["conninfo"] or ""))
+    follows = f"{conninfo['host']}:{conninfo['port']}" if conninfo.get("host") else ""
+    checkpoint, redo = (switchover.parse_lsn(seen[name]) for name in ("checkpoint", "redo"))
+    mark = (seen["marked"] or "").split(" ")
+    # Only a shutdown's checkpoint begins where it is written.
+    ended = checkpoint == redo
+    return switchover.Instance(
+        address=at,
+        system=seen["system"],
+        standby=seen["standby"],
+        lsn=switchover.parse_lsn(seen["lsn"] or ""),
+        flushed=redo,
+        shut_down=switchover.end_of_checkpoint(checkpoint, seen["segment"]) if ended else 0,
+        follows=follows,
+        streaming=bool(follows) and seen["upstream"] == follows,
+        read_only=seen["read_only"],
+        condemned=seen["condemned"],
+        marked=mark[-1],
+        marked_timeline=int(mark[0], 16) if mark[0] else 0,
+        slot=seen["slot"],
+        followed=seen["followed"],
+        credentials=seen["credentials"],
+        seeding=seen["seeding"],
+        clients=seen["clients"],
+        timeline=seen["timeline"],
+        received=seen["received"],
+        forks=parse_history(seen["history"] or ""),
+    )
+
+
+def parse_history(text: str) -> dict[int, int]:
+    """A timeline's history file: to each timeline before it, where it was left."""
+    rows = [line.split("\t") for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return {int(row[0]): switchover.parse_lsn(row[1]) for row in rows}

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_switchover
+short_description: Makes one of two PostgreSQL instances the primary and the other its standby, behind a PgBouncer
+version_added: 0.1.0
+description:
+  - The new instance becomes a streaming standby of the old one. Then clients are held at the pooler, the old one is made read-only,
+    is condemned to come back as a standby and is stopped; the new one is promoted when it is proven to have all that the old one
+    ever wrote; and the pooler leads the clients on. No transaction that goes through the pooler fails.
+  - The old instance comes back as a standby of the new one. The way back is the same call with O(target) and O(other) exchanged.
+  - It needs nothing of the instances but their ports and a superuser. C(psql) runs where the module runs, or in the container of
+    the pooler. What has to be done beside an instance's data, the instance does (C(COPY ... TO PROGRAM)).
+  - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail.
+author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment:
+  - sophia.replatform.docker
+  - sophia.replatform.operation
+options:
+  name:
+    description: Name of the store in the journal.
+    type: str
+    required: true
+  state:
+    description:
+      - V(standby) means that O(target) is a standby of O(other) and not far behind.
+      - V(primary) means that O(target) is the primary, that clients are led to it, and that O(other) is its standby, where it has
+        ever been one.
+      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. For a run that failed.
+      - V(alone) means that O(target) is the primary and keeps nothing for O(other), which is gone for good.
+    type: str
+    required: true
+    choices: [standby, primary, released, alone]
+  target:
+    description: The instance that O(state) speaks of, as C(host:port).
+    type: str
+    required: true
+  other:
+    description:
+      - The other instance, as C(host:port). Each must reach the other at these addresses, and the pooler both.
+      - Only V(alone) can do without it.
+    type: str
+  target_name:
+    description:
+      - O(target) as the pooler's configuration names it, as C(host:port), where that is another name, such as the one of a service.
+        It is understood, and written there when clients are led to O(target).
+    type: str
+  other_name:
+    description: The same for O(other). Without O(other) it is taken for O(target), which has taken its name over.
+    type: str
+  pooler:
+    description: PgBouncer, as C(host:port). O(user) must be in its C(admin_users).
+    type: str
+    required: true
+  pooler_file:
+    description:
+      - File of PgBouncer's configuration that has the line C(database = host=... port=...), whose host and port are replaced.
+      - It is in the container of the pooler where O(swarm_service) or O(service) is given, otherwise on the host that the module
+        runs on.
+    type: path
+    required: true
+  swarm_service:
+    description:
+      - Full name of the pooler's service on a Swarm. Scripts run in the container of its task on the host that the module runs on.
+    type: str
+  service:
+    description:
+      - Service in a cluster that selects the pod of the pooler. Without it and O(swarm_service), scripts run on the host that the
+        module runs on.
+    type: str
+  namespace:
+    description: Namespace of O(service).
+    type: str
+  kubeconfig:
+    description: File on the host that the module runs on, that says how the cluster is reached.
+    type: path
+  user:
+    description: Superuser of both instances.
+    type: str
+    required: true
+  database:
+    description: The database, as the pooler and both instances name it. All databases of the instance move with it.
+    type: str
+    required: true
+  password_file:
+    description: File that holds the user's password, where the scripts run.
+    type: str
+    required: true
+  overwrite:
+    description: Whether O(target) may lose what it holds beyond O(other), which is kept beside its data until the next copy.
+    type: bool
+    default: false
+  max_lag:
+    description: Bytes of WAL that a standby may be behind before clients are held.
+    type: int
+    default: 1048576
+  grace:
+    description: Seconds that open transactions have to come to an end. If they do not, clients go on as before and the run fails.
+    type: int
+    default: 10
+requirements:
+  - psql, timeout and flock where the scripts run
+  - docker (Python package) only where O(swarm_service) is given
+  - kubernetes (Python package), where O(service) is given
+notes:
+  - Refuses, with one line and nothing changed, when the instances are of different major versions, when an extension, a preloaded
+    library or a collation of the primary is missing on the other or of another version there, when C(wal_level) is C(minimal), when
+    WAL senders, replication slots, room on the disk or a line in C(pg_hba.conf) are missing, when there are tablespaces, when
+    the data folder is a mount point of its own, when the pooler keeps a connection for each client (C(pool_mode) C(session)), or
+    lets clients give up too early (C(query_wait_timeout)).
+  - What starts the instances must start them again when they end.
+  - Clients that go past the pooler lose their connections when the old primary is stopped.
+  - The password is written to C(replatform.pgpass) (mode 0600) beside the data folder of each instance.
+seealso:
+  - module: sophia.replatform.postgres_handover
+  - name: PgBouncer
+    description: PAUSE and RESUME.
+    link: https://www.pgbouncer.org/usage.html
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check_mode.
+    support: full
+  idempotent:
+    description: A second run with the same arguments changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Let K3s' instance follow the Swarm's
+  sophia.replatform.postgres_switchover:
+    name: postgres
+    state: standby
+    target: 192.0.2.21:5432
+    other: 192.0.2.14:5432
+    pooler: 127.0.0.1:6432
+    pooler_file: /etc/pgbouncer/databases.ini
+    user: shop
+    database: shop
+    password_file: /run/secrets/postgres_password
+
+- name: Hand over
+  sophia.replatform.postgres_switchover:
+    name: postgres
+    state: primary
+    target: 192.0.2.21:5432
+    other: 192.0.2.14:5432
+    pooler: 127.0.0.1:6432
+    pooler_file: /etc/pgbouncer/databases.ini
+    user: shop
+    database: shop
+    password_file: /run/secrets/postgres_password
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were taken, in order; in check mode those that would be.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {name: pause, grace_s: 10}
+    - {name: fence, at: "192.0.2.14:5432", direct_clients: 0, ended_sessions: 0}
+    - {name: prove, at: "192.0.2.21:5432", waited_s: 0.2}
+    - {name: promote, at: "192.0.2.21:5432", lsn: 0/3069F50}
+    - {name: repoint, to: "192.0.2.21:5432"}
+    - {name: resume, to: "192.0.2.21:5432"}
+    - {name: release, at: "192.0.2.21:5432"}
+    - {name: drop_slot, at: "192.0.2.14:5432"}
+reason:
+  description: Why nothing is left to do.
+  type: str
+  returned: success
+  sample: 192.0.2.21:5432 is the primary and 192.0.2.14:5432 follows it
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    cluster,
+    container,
+    places,
+    switchover_run,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
+
+
+def place_and_lock(options: dict[str, t.Any]) -> tuple[places.Place, str]:
+    """Where scripts run, and the file on this host that keeps runs apart."""
+    if options["swarm_service"]:
+        service = options["swarm_service"]
+        place: places.Place = container.Container(client.connect(options), service, options["deadline"])
+        return place, f"/run/lock/replatform-{service}.lock"
+    if options["service"]:
+        at = cluster.Cluster(options["kubeconfig"], options["namespace"], options["deadline"])
+        lock = f"{options['kubeconfig']}.{options['namespace']}.{options['name']}.lock"
+        return cluster.Pod(at, options["service"]), lock
+    return places.Here(options["deadline"]), f"{options['pooler_file']}.run.lock"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={**switchover_run.ARGUMENTS, **client.ARGUMENTS, **ARGUMENTS},
+        required_together=[("service", "namespace", "kubeconfig")],
+        mutually_exclusive=[("service", "swarm_service")],
+        required_if=[("state", state, ("other",)) for state in switchover_run.STATES_OF_TWO],
+        supports_check_mode=True,
+    )
+    options = module.params
+    if options["service"] and cluster.IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=cluster.IMPORT_ERROR)
+    if options["swarm_service"] and client.IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
+    try:
+        switchover_run.check(options)
+        place, lock = place_and_lock(options)
+        with alone(lock, options["deadline"], module.check_mode):
+            operation = switchover_run.Switchover(place, options, module.check_mode)
+            result = perform(operation, "postgres_switchover", options["name"], options, module.check_mode)
+        module.exit_json(**result)
+    except ReplatformError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_switchover
+short_description: Makes one of two Redis instances the master and the other its replica
+version_added: 0.1.0
+description:
+  - The new instance becomes a replica of the old one and gets its settings for memory and persistence. Then writes are held
+    (C(CLIENT PAUSE ... WRITE)), the offsets are compared, the old one becomes a replica of the new one, and that is promoted.
+  - Clients of the old master lose their connections while their writes are held, so nothing that they were not told of is written.
+    They find the new master by its role, as clients of Sentinel and HAProxy's checks do, or by a name that is switched.
+  - The way back is the same call with O(target) and O(other) exchanged.
+  - A run that was killed is resumed by running it again. Writes are held for 10 seconds at most, whatever becomes of the run.
+author: The sophia.replatform maintainers (@sophia-ai)
+extends_documentation_fragment:
+  - sophia.replatform.docker
+  - sophia.replatform.operation
+options:
+  name:
+    description: Name of the store in the journal.
+    type: str
+    required: true
+  state:
+    description:
+      - V(replica) means that O(target) is a replica of O(other) and is set like it.
+      - V(primary) means that O(target) is the master and O(other) its replica, or without a key.
+    type: str
+    required: true
+    choices: [replica, primary]
+  target:
+    description: The instance that O(state) speaks of, as C(host:port).
+    type: str
+    required: true
+  other:
+    description: The other instance, as C(host:port). Each must reach the other at these addresses.
+    type: str
+    required: true
+  swarm_service:
+    description:
+      - Full name of the service of an instance on a Swarm. Scripts run in the container of its task on the host that the module runs
+        on. Without it they run on that host.
+    type: str
+  password_file:
+    description: File that holds the password of both instances, where they have one, where scripts run.
+    type: path
+  lock:
+    description: File that keeps runs apart, where scripts run and on the host that the module runs on. It need not exist.
+    type: path
+    default: /run/lock/replatform-redis.lock
+  overwrite:
+    description: Whether O(target) may lose the keys that it holds.
+    type: bool
+    default: false
+requirements:
+  - redis-cli, timeout and flock where scripts run
+  - docker (Python package) only where O(swarm_service) is given
+notes:
+  - Refuses, with one line and nothing changed, when an instance does not answer, is older than 6.2, runs without a configuration file
+    (it would forget whom it follows), or when O(target) is older than O(other) or holds keys and O(overwrite) is false.
+  - Carries C(appendonly), C(appendfsync), C(maxmemory), C(maxmemory-policy) and C(save).
+seealso:
+  - module: sophia.replatform.postgres_switchover
+  - module: sophia.replatform.redis_handover
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check_mode.
+    support: full
+  idempotent:
+    description: A second run with the same arguments changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Hand over
+  sophia.replatform.redis_switchover:
+    name: redis
+    state: primary
+    target: 192.0.2.21:6379
+    other: 192.0.2.14:6379
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were taken, in order; in check mode those that would be.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {name: replicate, at: "192.0.2.21:6379", from: "192.0.2.14:6379"}
+    - {name: wait_for_sync, at: "192.0.2.21:6379", waited_s: 0.2}
+    - {name: carry_settings, at: "192.0.2.21:6379", settings: {maxmemory: "67108864"}}
+    - {name: demote, at: "192.0.2.14:6379", offset: 1842}
+    - {name: promote, at: "192.0.2.21:6379", offset: 1842}
+reason:
+  description: Why nothing is left to do.
+  type: str
+  returned: success
+  sample: 192.0.2.21:6379 is the master and 192.0.2.14:6379 follows it
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import container, places, redis_pair_run
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={**redis_pair_run.ARGUMENTS, **client.ARGUMENTS, **ARGUMENTS}, supports_check_mode=True
+    )
+    options = module.params
+    service, deadline = options["swarm_service"], options["deadline"]
+    if service and client.IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
+    try:
+        places.check_addresses(options, "target", "other")
+        place = container.Container(client.connect(options), service, deadline) if service else places.Here(deadline)
+        with alone(f"{options['lock']}.run", deadline, module.check_mode):
+            operation = redis_pair_run.RedisPair(place, options, module.check_mode)
+            result = perform(operation, "redis_switchover", options["name"], options, module.check_mode)
+        module.exit_json(**result)
+    except ReplatformError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""What is decided for two Redis instances: the steps, what is refused, and never two masters of one origin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis_pair
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.redis_pair import Instance, Wanted, World
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+A, B = "a:6379", "b:6379"
+TO_B = Wanted("primary", B, A)
+SET = dict.fromkeys(redis_pair.CARRIED, "1")
+MASTER = Instance(A, keys=5, offset=100, replid="1", replid2="0", settings=SET)
+FRESH = Instance(B, replid="2", replid2="0", settings=dict.fromkeys(redis_pair.CARRIED, "0"))
+REPLICA = Instance(B, master=False, keys=5, offset=100, replid="1", source=A, linked=True, settings=SET)
+
+
+def steps(world, wanted):
+    taken = []
+    while True:
+        decision = redis_pair.next_step(world, wanted)
+        if not isinstance(decision, Step):
+            return taken, decision
+        taken.append(decision.name)
+        assert len(taken) < 20, taken
+        world = redis_pair.simulate(world, decision, wanted)
+
+
+def test_the_whole_way_and_half_of_it():
+    taken, end = steps(World(FRESH, MASTER), TO_B)
+    assert taken == ["replicate", "wait_for_sync", "carry_settings", "demote", "promote"]
+    assert isinstance(end, Done)
+    assert steps(World(FRESH, MASTER), replace(TO_B, state="replica"))[0] == taken[:3]
+
+
+def test_only_what_differs_is_set():
+    other = replace(REPLICA, settings={**SET, "maxmemory": "0"})
+    assert redis_pair.next_step(World(other, MASTER), TO_B).data["settings"] == {"maxmemory": "1"}
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "refused"),
+    [
+        (None, MASTER, "b:6379 does not answer"),
+        (REPLICA, None, "nobody knows whether it takes writes"),
+        (replace(FRESH, keys=2), MASTER, "holds 2 keys of its own"),
+        (replace(FRESH, version=(6, 2)), MASTER, "older than a:6379"),
+        (replace(FRESH, version=(6, 0)), MASTER, "upgrade it to 6.2"),
+        (FRESH, replace(MASTER, has_file=False), "without a configuration file"),
+        (replace(FRESH, replid2="1"), MASTER, "both masters of one origin"),
+    ],
+)
+def test_what_is_refused(target, other, refused):
+    decision = redis_pair.next_step(World(target, other), TO_B)
+    assert isinstance(decision, Refused)
+    assert refused in decision.reason
+
+
+def test_nothing_comes_back_from_a_master_without_a_key():
+    end = redis_pair.next_step(World(MASTER, FRESH), Wanted("primary", A, B))
+    assert isinstance(end, Done) and "has none to hand over" in end.reason
+
+
+def test_of_two_replicas_the_one_that_is_behind_is_not_promoted():
+    demoted = replace(MASTER, master=False, source=B)
+    assert redis_pair.next_step(World(REPLICA, demoted), TO_B).name == "promote"
+    assert redis_pair.next_step(World(replace(REPLICA, offset=99), demoted), TO_B).name == "wait_for_offset"
+
+
+class Pair:
+    """Two servers that keep whom they follow in their files, and a list of rows as the data; a position is its length."""
+
+    def __init__(self):
+        self.rows = {A: [], B: []}
+        self.source = {A: "", B: ""}
+        self.up = {A: True, B: True}
+        self.joined = self.acknowledged = 0
+
+    def seen(self, at):
+        if not self.up[at]:
+            return None
+        replica = bool(self.source[at])
+        replids = {"replid": "1" if self.joined or at == A else "2"}
+        linked = replica and self.up[self.source[at]] and self.rows[at] == self.rows[self.source[at]]
+        place = {"offset": len(self.rows[at]), "keys": len(self.rows[at])}
+        return Instance(at, master=not replica, source=self.source[at], linked=linked, settings=SET, **place, **replids)
+
+    def stream(self):
+        for at, source in self.source.items():
+            if source and self.up[at] and self.up[source] and len(self.rows[source]) >= len(self.rows[at]):
+                self.rows[at] = list(self.rows[source])
+
+    def write(self, at):
+        if self.up[at] and not self.source[at] and (self.joined or at == A):
+            self.rows[at].append(self.acknowledged)
+            self.acknowledged += 1
+
+    def act(self, step):
+        at = step.data["at"]
+        beside = B if at == A else A
+        if not (self.up[at] and self.up[beside]):
+            return
+        if step.name == "replicate":
+            self.source[at], self.rows[at], self.joined = beside, list(self.rows[beside]), True
+        elif step.name == "demote":
+            self.stream()
+            self.source[at] = beside
+        elif step.name == "promote":
+            self.source[at] = ""
+        else:
+            self.stream()
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["step", "step", "stale", "write", "stop", "start", "turn", "stream"]), st.sampled_from([A, B])
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=400)
+@given(EVENTS)
+def test_never_two_masters_and_no_row_lost(script):
+    pair, wanted = Pair(), TO_B
+    for what, at in script:
+        if what in ("step", "stale"):
+            decision = redis_pair.next_step(World(pair.seen(wanted.target), pair.seen(wanted.other)), wanted)
+            if what == "stale":
+                pair.up[at] = not pair.up[at]
+            if isinstance(decision, Step) and decision.name != "wait_for_instance":
+                pair.act(decision)
+        elif what == "write":
+            pair.write(at)
+        elif what == "turn" and pair.joined:
+            wanted = replace(wanted, target=wanted.other, other=wanted.target)
+        elif what in ("stop", "start"):
+            pair.up[at] = what == "start"
+        else:
+            pair.stream()
+        masters = [at for at in (A, B) if not pair.source[at]]
+        assert not pair.joined or len(masters) <= 1
+        for master in masters if pair.joined else [A]:
+            assert pair.rows[master] == list(range(pair.acknowledged))

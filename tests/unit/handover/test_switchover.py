@@ -1,0 +1,318 @@
+"""What is decided for a switchover: the steps there and back, what is refused, and never two writers, whatever is killed."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover import (
+    Instance,
+    Pooler,
+    Wanted,
+    World,
+    replace,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from .simulated import A, B, DownError, Fleet
+
+TO_B = Wanted("primary", B, A)
+PRIMARY = Instance(A, "1", standby=False, lsn=100, slot=True, credentials=True)
+STANDBY = Instance(
+    B, "1", standby=True, lsn=100, follows=A, streaming=True, slot=True, credentials=True, condemned=True
+)
+FRESH = Instance(B, "2", standby=False)
+AT_A, HELD = Pooler(A), Pooler(A, paused=True)
+PROVEN = replace(STANDBY, marked=A, marked_timeline=1, shut_down=100, streaming=False)
+
+
+def steps(world, wanted):
+    """The names of the steps by simulation, and the decision at the end."""
+    taken = []
+    while True:
+        decision = switchover.next_step(world, wanted)
+        if not isinstance(decision, Step):
+            return taken, decision
+        taken.append(decision.name)
+        assert len(taken) < 50, taken
+        world = switchover.simulate(world, decision, wanted)
+
+
+def test_the_whole_way():
+    taken, end = steps(World(AT_A, FRESH, PRIMARY), TO_B)
+    assert taken == [
+        *(
+            "give_credentials",
+            "seed",
+            "make_slot",
+            "pause",
+            "fence",
+            "promote",
+            "repoint",
+            "resume",
+            "release",
+            "drop_slot",
+        )
+    ]
+    assert isinstance(end, Done)
+
+
+def test_a_standby_is_all_that_is_made_when_no_more_is_wanted():
+    taken, end = steps(World(AT_A, FRESH, PRIMARY), replace(TO_B, state="standby"))
+    assert taken[-1] == "make_slot"
+    assert "is a standby of a:5432" in end.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "refused"),
+    [
+        (None, None, "neither b:5432 nor a:5432 answers"),
+        (STANDBY, None, "not known to be fenced"),
+        (replace(STANDBY, standby=False), PRIMARY, "both primaries"),
+        (FRESH, replace(PRIMARY, standby=True), "different origin"),
+        (replace(FRESH, facts=Facts(tables=3)), PRIMARY, "holds 3 tables of its own"),
+        (replace(FRESH, facts=Facts(version=16)), PRIMARY, "is PostgreSQL 15 and b:5432 is 16"),
+        (replace(STANDBY, streaming=False, lsn=101), PRIMARY, "set overwrite if that may be lost"),
+    ],
+)
+def test_what_is_refused(target, other, refused):
+    decision = switchover.next_step(World(AT_A, target, other), TO_B)
+    assert isinstance(decision, Refused)
+    assert refused in decision.reason
+
+
+def test_a_standby_that_has_followed_to_a_new_timeline_has_not_diverged():
+    """Its last checkpoint may be of the timeline before for minutes."""
+    primary = replace(PRIMARY, timeline=2, forks={1: 90})
+    followed = replace(STANDBY, streaming=False, received=2)
+    assert switchover.next_step(World(AT_A, followed, primary), TO_B).name == "wait_for_stream"
+    assert isinstance(switchover.next_step(World(AT_A, replace(followed, received=1), primary), TO_B), Refused)
+
+
+def test_what_was_never_handed_over_need_not_come_back():
+    back = Wanted("primary", A, B)
+    end = switchover.next_step(World(AT_A, PRIMARY, FRESH), back)
+    assert isinstance(end, Done) and "has never followed it" in end.reason
+    assert switchover.next_step(World(HELD, PRIMARY, FRESH), back).name == "resume"
+    assert switchover.next_step(World(AT_A, replace(PRIMARY, read_only=True), FRESH), back).name == "release"
+
+
+def test_alone_without_a_sight_of_the_other():
+    gone = Wanted("alone", B, "")
+    kept = replace(STANDBY, standby=False, follows="", streaming=False, condemned=False)
+    assert steps(World(Pooler(B), replace(kept, followed=True), None), gone)[0] == [
+        "wait_for_standby_to_leave",
+        "drop_slot",
+    ]
+    assert isinstance(switchover.next_step(World(Pooler(B), replace(kept, slot=False), None), gone), Done)
+    assert "b:5432 is a standby" in switchover.next_step(World(Pooler(B), PROVEN, None), gone).reason
+    assert "b:5432 does not answer" in switchover.next_step(World(Pooler(B), None, None), gone).reason
+
+
+def test_a_pooler_that_leads_elsewhere_or_keeps_connections_is_refused():
+    assert "leads to c:1" in switchover.next_step(World(Pooler("c:1"), STANDBY, PRIMARY), TO_B).reason
+    session = replace(AT_A, pool_mode="session")
+    assert "set pool_mode to transaction" in switchover.next_step(World(session, STANDBY, PRIMARY), TO_B).reason
+    hasty = replace(AT_A, query_wait_s=5)
+    assert "query_wait_timeout" in switchover.next_step(World(hasty, STANDBY, PRIMARY), TO_B).reason
+
+
+def test_clients_are_not_held_for_a_standby_that_is_not_ready():
+    assert switchover.next_step(World(HELD, replace(STANDBY, streaming=False), PRIMARY), TO_B).name == "resume"
+    assert switchover.next_step(World(AT_A, replace(STANDBY, lsn=0), replace(PRIMARY, lsn=2 << 20)), TO_B).name == (
+        "wait_for_lag"
+    )
+
+
+def test_what_a_shutdown_would_write_is_written_before_clients_are_held():
+    full = replace(PRIMARY, lsn=switchover.MAX_UNFLUSHED + 1)
+    behind = replace(STANDBY, lsn=full.lsn, flushed=full.lsn)
+    assert switchover.next_step(World(AT_A, behind, full), TO_B).name == "checkpoint"
+
+
+def test_transactions_are_waited_for_before_the_fence():
+    assert switchover.next_step(World(replace(HELD, servers=2), STANDBY, PRIMARY), TO_B).name == "wait_for_transactions"
+
+
+def test_a_mark_of_an_earlier_fence_is_no_proof():
+    """It was promoted since, so it can be restarted in order and come back as the primary."""
+    later = replace(PROVEN, timeline=2)
+    assert isinstance(switchover.next_step(World(AT_A, later, None), TO_B), Step)
+    assert switchover.next_step(World(AT_A, later, None), TO_B).name == "prove"
+    held = replace(PRIMARY, marked=A, marked_timeline=1, timeline=2)
+    assert switchover.next_step(World(HELD, STANDBY, held), TO_B).name == "release"
+    assert switchover.next_step(World(AT_A, PROVEN, None), TO_B).name == "promote"
+
+
+def test_given_up_before_the_promotion_the_old_one_takes_writes_again():
+    fenced = replace(PRIMARY, read_only=True, condemned=True, marked=A, marked_timeline=1)
+    back = Wanted("primary", A, B)
+    for standby in (STANDBY, None):
+        taken, _end = steps(World(HELD, fenced, standby), back)
+        assert taken[:2] == ["release", "resume"]
+
+
+def test_the_proof_is_of_the_one_that_was_fenced():
+    """The one that was shut down has its own mark, too: it must not come back for that."""
+    own = replace(PROVEN, address=A)
+    decision = switchover.next_step(World(HELD, own, None), Wanted("primary", A, B))
+    assert decision.name == "prove"
+
+
+@pytest.mark.parametrize("marked", ["", A, B])
+def test_only_a_proof_or_two_standbys_lead_to_a_promotion(marked):
+    """Every world of two instances of one origin, as far as a promotion depends on it."""
+    flags = itertools.product((True, False), repeat=4)
+    for standby, streaming, shut, paused in flags:
+        for lsn, other in itertools.product((99, 100), (PRIMARY, None, replace(PRIMARY, standby=True, follows=B))):
+            if other and other.standby:
+                other = replace(other, streaming=streaming)
+            target = replace(
+                STANDBY, standby=standby, marked=marked, marked_timeline=1, shut_down=100 if shut else 0, lsn=lsn
+            )
+            decision = switchover.next_step(World(Pooler(A, paused), target, other), TO_B)
+            if isinstance(decision, Step) and decision.name == "promote":
+                assert target.standby and (other is None or other.standby)
+                assert (marked == A and shut and lsn == 100) or (other and other.streaming and lsn >= other.lsn)
+
+
+def test_clients_are_led_to_whoever_is_the_primary():
+    released = replace(TO_B, state="released")
+    fenced = replace(PRIMARY, read_only=True, condemned=True, marked=A, marked_timeline=1)
+    for standby in (STANDBY, None):
+        assert steps(World(HELD, standby, fenced), released)[0] == ["release", "resume"]
+    promoted = replace(PROVEN, standby=False, condemned=False)
+    for old in (None, replace(PRIMARY, standby=True)):
+        assert steps(World(HELD, promoted, old), released)[0] == ["repoint", "resume"]
+    for target, other in ((FRESH, None), (STANDBY, None), (STANDBY, replace(PRIMARY, standby=True))):
+        assert isinstance(switchover.next_step(World(HELD, target, other), released), Refused)
+    assert steps(World(HELD, FRESH, PRIMARY), released)[0] == ["resume"]
+
+
+def test_a_way_back_that_is_given_up_leaves_no_slot():
+    gone = World(Pooler(B), replace(PRIMARY, address=B), None)
+    taken, end = steps(gone, Wanted("alone", B, A))
+    assert taken == ["drop_slot"] and isinstance(end, Done)
+    follows = replace(STANDBY, address=A, follows=B)
+    assert isinstance(switchover.next_step(replace(gone, other=follows), Wanted("alone", B, A)), Refused)
+    assert isinstance(switchover.next_step(World(AT_A, STANDBY, PRIMARY), Wanted("alone", B, A)), Refused)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0/3000148", 0x3000148), ("1/0", 1 << 32), ("", 0)])
+def test_positions(text, number):
+    assert switchover.parse_lsn(text) == number
+    assert not text or switchover.text_lsn(number) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (0x1000028, 0x10000A0),  # as pg_waldump shows: CHECKPOINT_SHUTDOWN, 114 bytes
+        (0x1001F90, 0x1002020),  # 112 bytes are left on the page: 2 go behind the next one's header of 24
+        (0x1FFFFA8, 0x2000048),  # the next page begins a segment: its header has 40
+        (0x1001F88, 0x1002000),
+    ],
+)
+def test_where_a_checkpoint_ends(start, end):
+    assert switchover.end_of_checkpoint(start, 16 << 20) == end
+
+
+EVENTS = [
+    "step",
+    "step",
+    "step",
+    "kill",
+    "stale",
+    "start",
+    "start",
+    "write",
+    "crash",
+    "restart",
+    "cut",
+    "hide",
+    "turn",
+    "stream",
+]
+SCRIPT = st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from([A, B]), st.integers(0, 5)), max_size=60)
+
+
+def take(fleet, step, wanted, parts=99):
+    try:
+        for part in fleet.parts(step, wanted)[:parts]:
+            part()
+    except DownError:
+        return
+
+
+def safe(fleet):
+    writers = [one for one in fleet.servers.values() if one.may_write and one.system == "old"]
+    assert len(writers) <= 1, "two may write"
+    for writer in writers:
+        assert fleet.acknowledged <= writer.rows, "a row is lost"
+    leads = fleet.servers[fleet.leads_to]
+    assert leads.system == "old"
+
+
+@settings(max_examples=400)
+@given(SCRIPT)
+def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(script):
+    """Runs are killed within a step or act on what they saw a moment ago; servers crash, are restarted in order, are cut off from
+    each other or from the controller; the wanted side changes; and somebody writes past the pooler all the while."""
+    fleet, wanted = Fleet(), TO_B
+    for what, address, number in script:
+        server = fleet.servers[address]
+        if what in ("step", "kill", "stale"):
+            decision = switchover.next_step(fleet.observe(wanted), wanted)
+            if what == "stale":
+                fleet.crash(address) if number % 2 else fleet.shut_down(address)
+                if number > 3:
+                    server.start()
+            if isinstance(decision, Step):
+                event(decision.name)
+                take(fleet, decision, wanted, number if what == "kill" else 99)
+        elif what == "start":
+            server.start()
+        elif what == "write":
+            fleet.write(address)
+        elif what == "crash":
+            fleet.crash(address)
+        elif what == "restart":
+            fleet.shut_down(address)
+            server.start()
+        elif what == "cut":
+            fleet.connected = not fleet.connected
+        elif what == "hide":
+            server.reachable = not server.reachable
+        elif what == "stream":
+            fleet.stream()
+        elif what == "released":
+            wanted = replace(wanted, state="primary" if wanted.state == "released" else "released")
+        else:
+            wanted = replace(wanted, target=wanted.other, other=wanted.target)
+        safe(fleet)
+    settle(fleet, wanted)
+
+
+def settle(fleet, wanted):
+    """Left alone, it comes to its end, whatever happened before."""
+    fleet.connected = True
+    wanted = replace(wanted, state="primary")
+    for _step in range(60):
+        for server in fleet.servers.values():
+            server.reachable = True
+            server.start()
+        fleet.write(fleet.leads_to)
+        decision = switchover.next_step(fleet.observe(wanted), wanted)
+        if not isinstance(decision, Step):
+            break
+        take(fleet, decision, wanted)
+        fleet.stream()
+        safe(fleet)
+    if wanted.target == B or fleet.servers[B].system == "old":
+        assert isinstance(decision, Done), decision
+        assert fleet.leads_to == wanted.target and not fleet.paused
+        assert fleet.acknowledged <= fleet.servers[wanted.target].rows

@@ -1,0 +1,151 @@
+"""postgres_switchover on two real PostgreSQL servers and a real PgBouncer, under numbered transactions."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+
+import pytest
+
+from . import stores
+
+# Of all ways to die: with clients held, and within the fence.
+SAMPLE = (7, 9, 11, -17)
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
+
+
+def new_fleet(contained=False):
+    program, libraries = stores.unpacked("pgbouncer")
+    if os.geteuid():
+        pytest.skip("needs root, to run the servers as another user")
+    assert program and stores.programs(), "PostgreSQL or PgBouncer is missing: run make unit, which has them"
+    return stores.Fleet(program, libraries, contained)
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    made = new_fleet()
+    yield made
+    made.end()
+
+
+def names(result):
+    return [step["name"] for step in result["steps"]]
+
+
+def judge(fleet, load, moves):
+    count = "SELECT count(*) FROM rows"
+    stores.until(lambda: fleet.swarm.sql(count) == fleet.k3s.sql(count), "the standby has all rows")
+    rows = stores.Rows(*load)
+    rows.check(fleet.swarm, moves)
+    rows.check(fleet.k3s, moves)
+    print(
+        f"{len(rows.pooled)} transactions ({rows.per_second:.0f} a second), {len(rows.direct)} past the pooler, longest pause {rows.longest_s:.2f} s"
+    )
+
+
+def test_there_and_back_and_a_second_run_changes_nothing(fleet):
+    before = sorted(fleet.folder.rglob("*.*l*ck*"))
+    plan = fleet.run("primary", fleet.k3s, check=True)
+    assert sorted(fleet.folder.rglob("*.*l*ck*")) == before
+    assert names(plan)[-5:] == ["promote", "repoint", "resume", "release", "drop_slot"]
+    assert not (fleet.folder / "journal.jsonl").exists()
+    assert fleet.k3s.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'rows'") == "0"
+    with fleet.load() as load:
+        prepared = fleet.run("standby", fleet.k3s)
+        assert names(prepared)[:4] == ["give_credentials", "give_credentials", "make_slot", "seed"]
+        assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+        again = fleet.run("primary", fleet.k3s)
+        assert (again["changed"], again["steps"]) == (False, [])
+        assert "fence" in names(fleet.run("primary", fleet.swarm))
+    judge(fleet, load, 2)
+
+
+def test_the_pooler_has_a_name_of_its_own_and_the_way_back_is_given_up(fleet):
+    target = fleet.k3s if fleet.primary() is fleet.swarm else fleet.swarm
+    name = f"localhost:{target.port}"
+    with fleet.load() as load:
+        assert names(fleet.run("primary", target, target_name=name))[-1] == "drop_slot"
+        assert f"host=localhost port={target.port}" in fleet.pooler.file.read_text()
+        assert fleet.run("primary", target, target_name=name)["steps"] == []
+        assert "which is neither" in fleet.run("primary", target)["failed"]
+        assert "still follows" in fleet.run("alone", target, target_name=name)["failed"]
+    judge(fleet, load, 1)
+    slots = "SELECT count(*) FROM pg_replication_slots"
+    assert target.sql(slots) == "1"
+    standby = (fleet.swarm if target is fleet.k3s else fleet.k3s).postmaster()
+    os.kill(standby, signal.SIGSTOP)
+    try:
+        receiver = "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots WHERE active"
+        assert target.sql(receiver) == "1"
+        assert names(fleet.run("alone", target, target_name=name, other=None))[-1] == "drop_slot"
+        assert fleet.run("alone", target, target_name=None, other_name=name, other=None)["steps"] == []
+        assert target.sql(slots) == "0"
+    finally:
+        os.kill(standby, signal.SIGCONT)
+    # As it was for those that follow.
+    assert names(fleet.run("primary", target, target_name=name))[0] == "make_slot"
+    assert names(fleet.run("primary", target, other_name=name)) == ["repoint"]
+
+
+def test_clients_go_on_where_the_switch_is_given_up(fleet):
+    """A transaction that does not end; and a standby that is frozen while clients are held by a run that was killed."""
+    target = fleet.k3s if fleet.primary() is fleet.swarm else fleet.swarm
+    fleet.run("standby", target)
+    frozen = target.postmaster()
+    with fleet.load() as load:
+        with fleet.open_transaction():
+            assert "transactions were still open" in fleet.run("primary", target, grace=1)["failed"]
+        fleet.run("primary", target, die=(1,))
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            assert "does not answer and writes are held" in fleet.run("primary", target)["failed"]
+            assert names(fleet.run("released", target)) == ["resume"]
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        assert names(fleet.run("primary", target))[-1] == "drop_slot"
+    judge(fleet, load, 1)
+
+
+def records_of_a_run(fleet, target):
+    journal = fleet.folder / "journal.jsonl"
+    journal.unlink(missing_ok=True)
+    assert "failed" not in fleet.run("primary", target)
+    return len(journal.read_text().splitlines())
+
+
+def deaths(records):
+    """At every record; and in the midst of the steps at some of them."""
+    yield from ((at,) for at in range(records))
+    yield from itertools.product(range(0, records, 2), (20, 60, 150))
+
+
+def test_killed_at_every_record_and_run_again(fleet):
+    """One handover for each way to die, there and back in turn; who runs it again may want the other side."""
+    sides = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
+    fleet.run("standby", sides[0])
+    records = max(records_of_a_run(fleet, target) for target in sides)
+    chosen = list(deaths(records))
+    if not SOAK:
+        chosen = [chosen[at] for at in SAMPLE]
+    moves = 0
+    with fleet.load() as load:
+        for target, death in zip(itertools.cycle(sides), chosen):
+            fleet.run("primary", target, die=death)
+            result = fleet.run("primary", target)
+            assert "failed" not in result, (death, result)
+            moves += 1
+    judge(fleet, load, moves)
+
+
+@pytest.mark.parametrize("after_ms", [100, 300, 600, 1000, 1500] if SOAK else [300])
+def test_killed_while_the_copy_is_made_and_run_again(after_ms):
+    fleet = new_fleet(contained=True)
+    try:
+        with fleet.load() as load:
+            fleet.run("standby", fleet.k3s, die=(6, after_ms))
+            assert "failed" not in fleet.run("primary", fleet.k3s)
+        judge(fleet, load, 1)
+    finally:
+        fleet.end()
