@@ -21,7 +21,8 @@ class Changes:
 
     def take(self, event: t.Mapping[str, t.Any]) -> None:
         """Note an event of RV(translate), if it tells of a change."""
-        if event["event"] != "host" or event["outcome"] != "changed":
+        hidden = event["event"] == "hidden change"
+        if not hidden and (event["event"] != "host" or event["outcome"] != "changed"):
             return
         change = {"task": event["task"], "steps": event.get("steps", [])}
         if self._with_diff:
@@ -30,7 +31,9 @@ class Changes:
         if key not in self._kinds:
             self._kinds[key] = len(self._shown)
             self._shown.append(change)
-        self._hosts.setdefault(event["host"], []).append(self._kinds[key])
+        kinds = self._hosts.setdefault(event["host"], [])
+        if not hidden or kinds[-1:] != [self._kinds[key]]:  # a loop is one change, however many of its items are hidden
+            kinds.append(self._kinds[key])
 
     def events(self) -> list[Event]:
         """An event for each set of hosts that would change alike, in the order in which their first change came."""

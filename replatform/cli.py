@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--diff", action="store_true", help="also what files and objects would change to")
     where = plan.add_mutually_exclusive_group()
     where.add_argument("--offline", action="store_const", const=True, dest="offline", help="contact no host")
-    where.add_argument("--online", action="store_const", const=False, dest="offline", help="ask the hosts, in check mode")
+    where.add_argument(
+        "--online", action="store_const", const=False, dest="offline", help="ask the hosts, in check mode"
+    )
     run = add("run", "run phases", plays)
     run.add_argument("phases", nargs="*", metavar="PHASE", help=f"{', '.join(NAMES)}; without one all of them")
     add("status", "where the migration is, read from its evidence; contacts no host")

@@ -111,10 +111,18 @@ class Session:
                 if phase.recorded and phase.name != "repository":
                     self.say({"event": "requests", **evidence.requests(evidence.look(self._artifacts()))})
                 if code == codes.STOPPED:
-                    return self.end(code, f"in {phase.name}; what was begun can be run again", next=self._next("resume"))
+                    return self.end(
+                        code,
+                        f"in {phase.name}, {self._where()}; what was begun can be run again",
+                        next=self._next("resume"),
+                    )
                 if code:
                     return self.end(
-                        code, self._why(phase.name), errors=self._errors(), faults=self.state.faults, next=self._next("resume")
+                        code,
+                        self._why(phase.name),
+                        errors=self._errors(),
+                        faults=self.state.faults,
+                        next=self._next("resume"),
                     )
         return self.end(codes.DONE, ", ".join(phase.name for phase in phases))
 
@@ -155,7 +163,7 @@ class Session:
         )
         code = self._meaning(result)
         status = {codes.DONE: "ok", codes.STOPPED: "stopped"}.get(code, "failed")
-        done = {"status": status, "seconds": round(time.monotonic() - began, 1), "changed": self.state.outcomes["changed"]}
+        done = {"status": status, "seconds": round(time.monotonic() - began, 1), "changed": self.state.changed}
         self.say({"event": "phase", **place, **done, "check": changes is not None})
         return code
 
@@ -182,6 +190,10 @@ class Session:
     def _why(self, name: str) -> str:
         hosts = list(dict.fromkeys(fault["host"] for fault in self.state.faults))
         return f"{name}, on {', '.join(hosts)}" if hosts else name
+
+    def _where(self) -> str:
+        """Where a run was stopped; a task that no host has begun was only about to."""
+        return f"{'in' if self.state.begun else 'before'} the task '{self.state.task}'"
 
     def _errors(self) -> list[str]:
         """What Ansible printed, where no host has anything to tell."""
@@ -256,4 +268,3 @@ class Session:
         if failed:
             return self.end(worst, f"{', '.join(failed)} could not be foreseen; nothing was changed")
         return self.end(worst, "nothing was changed", next=self._next("run"))
-

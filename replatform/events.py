@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import line
+
 from replatform.shift_line import read_shift_line
 
 Event = t.Dict[str, t.Any]
@@ -37,7 +38,9 @@ def translate(raw: t.Mapping[str, t.Any]) -> list[Event]:
     if kind == "runner_on_start":
         return [{"event": "begun", "host": clean(data.get("host"))}]
     if kind in _ENDS:
-        return _ended(_ENDS[kind], data)
+        return _ended(_ENDS[kind], data, _says_changed(raw))
+    if kind == "runner_item_on_ok" and hidden(data.get("res")) and _says_changed(raw):
+        return [{"event": "hidden change", "host": clean(data.get("host")), "task": clean(data.get("task"))}]
     if kind == "playbook_on_stats":
         return [{"event": "recap", "hosts": _recap(data)}]
     if kind in ("verbose", "error"):
@@ -61,10 +64,15 @@ def hidden(result: t.Any) -> bool:
     return False
 
 
-def _ended(outcome: str, data: t.Mapping[str, t.Any]) -> list[Event]:
+def _says_changed(raw: t.Mapping[str, t.Any]) -> bool:
+    """ansible-runner hides with a result whether it changed something; the line that Ansible prints still says so."""
+    return clean(raw.get("stdout")).startswith("changed: [")
+
+
+def _ended(outcome: str, data: t.Mapping[str, t.Any], says_changed: bool) -> list[Event]:
     found = data.get("res")
     result: t.Mapping[str, t.Any] = found if isinstance(found, t.Mapping) else {}
-    if outcome == "ok" and result.get("changed"):
+    if outcome == "ok" and (result.get("changed") or says_changed):
         outcome = "changed"
     event: Event = {
         "event": "host",
@@ -80,8 +88,8 @@ def _ended(outcome: str, data: t.Mapping[str, t.Any]) -> list[Event]:
         return [event]
     steps = _steps(result)
     if outcome == "changed":
-        event["steps"] = [clean(line(step)) for step in steps]
-        event["diff"] = _diffs(result)
+        shown = {"steps": [clean(line(step)) for step in steps], "diff": _diffs(result)}
+        event.update({key: value for key, value in shown.items() if value})
     action = data.get("resolved_action") or data.get("task_action")
     if action in _DEBUGS and outcome == "ok":
         said = _said(result)
@@ -108,22 +116,18 @@ def _steps(result: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
 
 def _diffs(result: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     """Before and after of each thing that changed; only text, and not of a file too large or not text."""
-    found = result.get("diff")
-    diffs = found if isinstance(found, list) else [found]
-    diffs += [diff for item in result.get("results") or [] if isinstance(item, t.Mapping) for diff in _raw(item)]
-    taken = []
-    for diff in diffs:
-        if isinstance(diff, t.Mapping) and ("before" in diff or "after" in diff):
-            header = clean(diff.get("after_header") or diff.get("before_header"))
-            taken.append(
-                {"of": header, "before": str(diff.get("before") or ""), "after": str(diff.get("after") or "")}
-            )
-    return taken
-
-
-def _raw(item: t.Mapping[str, t.Any]) -> list[t.Any]:
-    diff = item.get("diff")
-    return diff if isinstance(diff, list) else [diff]
+    parts = [result, *(item for item in result.get("results") or [] if isinstance(item, t.Mapping))]
+    found = [part.get("diff") for part in parts]
+    diffs = [diff for one in found for diff in (one if isinstance(one, list) else [one]) if isinstance(diff, t.Mapping)]
+    return [
+        {
+            "of": clean(diff.get("after_header") or diff.get("before_header")),
+            "before": str(diff.get("before") or ""),
+            "after": str(diff.get("after") or ""),
+        }
+        for diff in diffs
+        if "before" in diff or "after" in diff
+    ]
 
 
 def _said(result: t.Mapping[str, t.Any]) -> list[str]:

@@ -10,6 +10,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import Evidence, read_evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.report import build_report
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.steps import weight_steps
+
 from replatform.errors import UsageError
 from replatform.events import Event, clean
 

@@ -8,8 +8,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible import constants
-from ansible import context
+from ansible import constants, context
 from ansible.cli import CLI
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager, split_host_pattern

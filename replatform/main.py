@@ -20,10 +20,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = parse(arguments)
-    collections = prepare(ROOT)
-
-    from replatform.commands import Session
-    from replatform.view import choose
+    try:
+        collections = prepare(ROOT)
+        from replatform.commands import Session
+        from replatform.view import choose
+    except ModuleNotFoundError as exc:
+        what = f"{sys.executable} has no {exc.name}: put the folder bin of the project's environment (make venv) on the PATH"
+        print(f"replatform: {what}, or install requirements/run.txt", file=sys.stderr)
+        return codes.USAGE
 
     view = choose(options.json)
     try:

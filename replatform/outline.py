@@ -9,6 +9,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.gates import Gate
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift import Wanted, schedule
+
 from replatform.errors import UsageError
 from replatform.events import Event
 
@@ -36,7 +37,9 @@ def service_events(
             for number, (group, service) in enumerate(moved, start=1)
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise UsageError(f"cutover_services or edge_analysis can't be read ({exc!r}): preflight names the fault") from exc
+        raise UsageError(
+            f"cutover_services or edge_analysis can't be read ({exc!r}): preflight names the fault"
+        ) from exc
 
 
 def _way(service: Settings, settings: Settings) -> Event:

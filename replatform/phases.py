@@ -17,7 +17,9 @@ class Phase(t.NamedTuple):
 
 
 PHASES = (
-    Phase("preflight", "preflight.yml", "the inventory and every host are looked at; nothing is changed", recorded=False),
+    Phase(
+        "preflight", "preflight.yml", "the inventory and every host are looked at; nothing is changed", recorded=False
+    ),
     Phase("repository", "phase1_repository.yml", "the repository is backed up, tidied and audited, on the controller"),
     Phase("cluster", "phase2_cluster.yml", "the edge in front of the Swarm, and K3s beside it"),
     Phase("platform", "phase3_platform.yml", "the stack as a release on K3s, beside the Swarm"),

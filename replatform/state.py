@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from replatform.events import Event
 
-MOST_FAULTS = 50  # that are kept: a fleet of hundreds may fail in one task
+MOST_ERRORS = 20  # lines that are kept of what Ansible printed
 
 
 @dataclass
@@ -27,7 +27,7 @@ class State:
     ended: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     traffic: dict[str, Event] = field(default_factory=dict)  # the last of each service
-    faults: list[Event] = field(default_factory=list)
+    failed: dict[str, Event] = field(default_factory=dict)  # the last failure of each host; it may have been rescued
     errors: list[str] = field(default_factory=list)
     recap: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class State:
         elif kind == "traffic":
             self.traffic[event["service"]] = {**self.traffic.get(event["service"], {}), **event}
         elif kind == "error":
-            self.errors = [*self.errors, event["message"]][-MOST_FAULTS:]
+            self.errors = [*self.errors, event["message"]][-MOST_ERRORS:]
         elif kind == "recap":
             self.recap = event["hosts"]
 
@@ -54,7 +54,23 @@ class State:
         self.ended += 1
         self.outcomes[event["outcome"]] += 1
         if event["outcome"] in ("failed", "unreachable") and not event["ignored"]:
-            self.faults = [*self.faults, dict(event)][-MOST_FAULTS:]
+            self.failed[event["host"]] = dict(event)
+
+    @property
+    def faults(self) -> list[Event]:
+        """What ended the run, a host each. Only Ansible's recap tells what the playbook has rescued."""
+        return [event for host, event in self.failed.items() if not self.recap or self._is_lost(host)]
+
+    def _is_lost(self, host: str) -> bool:
+        counts = self.recap.get(host, {})
+        return bool(counts.get("failed") or counts.get("unreachable"))
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, counted for each host; by Ansible's recap once there is one."""
+        if self.recap:
+            return sum(counts["changed"] for counts in self.recap.values())
+        return self.outcomes["changed"]
 
     @property
     def left_s(self) -> int | None:

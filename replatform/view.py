@@ -12,17 +12,18 @@ import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.words import duration, number
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import utc_now
-from replatform import words
-from replatform.events import Event
-from replatform.state import State
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from replatform import words
+from replatform.events import Event
+from replatform.state import State
+
 STYLES = {"head": "bold", "good": "green", "bad": "bold red", "warn": "yellow", "dim": "dim", "": ""}
-_QUIET = ("begun", "recap")  # they are in the state, and say nothing new
+_QUIET = ("begun", "recap", "hidden change")  # they are in the state, and say nothing new
 
 
 class View(t.Protocol):
@@ -129,9 +130,7 @@ class LiveView:
     def _begin(self) -> None:
         self._began = time.monotonic()
         if self._live is None:
-            self._live = Live(
-                console=self._console, get_renderable=self._picture, refresh_per_second=4, transient=True
-            )
+            self._live = Live(console=self._console, get_renderable=self._picture, refresh_per_second=4, transient=True)
             self._live.start()
 
     def _picture(self) -> Group:
@@ -141,7 +140,13 @@ class LiveView:
             head += f"; this shift {duration(state.left_s)} more"
         counts = ", ".join(f"{number(count)} {outcome}" for outcome, count in sorted(state.outcomes.items()))
         task = f"{state.task or state.play} ({state.ended} of {state.begun} hosts)"
-        return Group(Text(), Text(head, "bold"), Text(task, no_wrap=True, overflow="ellipsis"), Text(counts, "dim"), _shares(state))
+        return Group(
+            Text(),
+            Text(head, "bold"),
+            Text(task, no_wrap=True, overflow="ellipsis"),
+            Text(counts, "dim"),
+            _shares(state),
+        )
 
 
 def _shares(state: State) -> Table:
@@ -150,5 +155,7 @@ def _shares(state: State) -> Table:
         share = event.get("weight") or 0
         bad = bool(event.get("failed"))
         bar = ProgressBar(total=100, completed=share, width=20, complete_style="red" if bad else "green")
-        table.add_row(Text(event["service"]), bar, Text(words.traffic(event).split(": ", 1)[1], "bold red" if bad else ""))
+        table.add_row(
+            Text(event["service"]), bar, Text(words.traffic(event).split(": ", 1)[1], "bold red" if bad else "")
+        )
     return table

@@ -14,6 +14,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.evidence.words i
     number,
     percent,
 )
+
 from replatform.codes import WORDS
 
 Event = t.Mapping[str, t.Any]
@@ -81,7 +82,10 @@ def _host(event: Event) -> list[Line]:
         return [Line(head + first, tone), *(Line(f"      {text}", tone) for text in rest)]
     if event["outcome"] == "changed":
         steps = event.get("steps") or []
-        return [Line(f"    changed {event['host']}", detail=True), *(Line(f"      {step}", "dim", True) for step in steps)]
+        return [
+            Line(f"    changed {event['host']}", detail=True),
+            *(Line(f"      {step}", "dim", True) for step in steps),
+        ]
     return []
 
 
@@ -138,6 +142,9 @@ def _requests(event: Event) -> list[Line]:
 def _end(event: Event) -> list[Line]:
     tone = {0: "good", 5: "warn", 130: "warn"}.get(event["code"], "bad")
     said = [Line(text, "bad") for text in event.get("errors", [])]
+    for fault in event.get("faults", []):
+        said += [Line(f"{fault['host']}, {fault['task']}:", "bad")]
+        said += [Line(f"  {text}", "bad") for text in fault["message"].splitlines()]
     said.append(Line(f"{WORDS[event['code']]}{': ' + event['message'] if event.get('message') else ''}", tone))
     return said + ([Line(f"next: {event['next']}")] if event.get("next") else [])
 
