@@ -34,7 +34,7 @@ def translate(raw: t.Mapping[str, t.Any]) -> list[Event]:
     if kind == "playbook_on_play_start":
         return [{"event": "play", "play": clean(data.get("name"))}]
     if kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
-        return [{"event": "task", "task": clean(data.get("name") or data.get("task"))}]
+        return [{"event": "task", "task": clean(data.get("task") or data.get("name"))}]
     if kind == "runner_on_start":
         return [{"event": "begun", "host": clean(data.get("host"))}]
     if kind in _ENDS:

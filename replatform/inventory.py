@@ -87,7 +87,7 @@ def read_fleet(given: t.Sequence[str], extra_vars: t.Sequence[str]) -> Fleet:
     for source in sources:
         if "," not in source and not os.path.exists(source):
             raise UsageError(f"there is no inventory at {source}: give one with -i")
-    context.CLIARGS = ImmutableDict(extra_vars=tuple(extra_vars))
+    context.CLIARGS = ImmutableDict(extra_vars=tuple(trust_as_template(value) for value in extra_vars))
     loader = DataLoader()
     try:
         loader.set_vault_secrets(
