@@ -87,14 +87,16 @@ def read_fleet(given: t.Sequence[str], extra_vars: t.Sequence[str]) -> Fleet:
     for source in sources:
         if "," not in source and not os.path.exists(source):
             raise UsageError(f"there is no inventory at {source}: give one with -i")
-    context.CLIARGS = ImmutableDict(extra_vars=tuple(trust_as_template(value) for value in extra_vars))
+    context.CLIARGS = ImmutableDict(
+        extra_vars=tuple(trust_as_template(value) for value in extra_vars), inventory=tuple(sources)
+    )
     loader = DataLoader()
     try:
         loader.set_vault_secrets(
             CLI.setup_vault_secrets(loader, vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST), auto_prompt=False)
         )
         manager = InventoryManager(loader=loader, sources=sources)
-        variables = VariableManager(loader=loader, inventory=manager)
+        variables = VariableManager(loader=loader, inventory=manager, version_info=CLI.version_info(gitinfo=False))
     except AnsibleError as exc:
         raise UsageError(f"the inventory can't be read: {' '.join(str(exc).split())}") from exc
     groups = {

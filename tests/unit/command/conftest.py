@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import typing as t
 
 import pytest
 from command import playbooks
+from command.calling import ROOT, call, start
 
-ROOT = pathlib.Path(__file__).parents[3]
 PHASES = {
     "repository": "phase1_repository",
     "cluster": "phase2_cluster",
@@ -50,20 +48,9 @@ class Checkout:
     def write(self, playbook: str, text: str) -> None:
         (self.folder / "playbooks" / f"{playbook}.yml").write_text(text.lstrip())
 
-    def start(self, *arguments: str, **options: t.Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The command, with its output piped."""
-        # A host key that is not known would be asked about; the checks of them are what is tested.
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        path = os.pathsep.join((os.path.dirname(sys.executable), environment["PATH"]))
-        return subprocess.Popen(
-            [str(self.folder / "bin/replatform"), *arguments, "-i", str(self.inventory)],
-            cwd=self.folder,
-            env={**environment, "PATH": path, "HOME": str(self.folder), "TERM": "xterm"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
+        return start(list(arguments), self.folder, self.inventory, HOME=str(self.folder))
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, output, and what was said beside it."""
@@ -73,9 +60,7 @@ class Checkout:
 
     def events(self, *arguments: str) -> tuple[int, list[dict[str, t.Any]]]:
         """Exit code and the events."""
-        code, output, errors = self.run(*arguments, "--json")
-        assert "Traceback" not in errors
-        return code, [json.loads(line) for line in output.splitlines()]
+        return call(list(arguments), self.folder, self.inventory, HOME=str(self.folder))
 
 
 @pytest.fixture

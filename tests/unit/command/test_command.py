@@ -12,7 +12,9 @@ import shutil
 import signal
 
 import pytest
+import yaml
 from command import playbooks
+from command.calling import ROOT, call
 
 EVIDENCE = playbooks.HERE / "evidence"
 
@@ -61,6 +63,28 @@ def test_an_inventory_can_say_that_a_plan_contacts_nobody(checkout):
     code, output, _errors = checkout.run("plan", "preflight", "-e", "replatform_plan_offline=true")
     assert code == 0
     assert "no host is contacted" in output
+
+
+@pytest.mark.parametrize("environment", ["production", "staging", "lab"])
+def test_the_projects_own_inventories_are_read_without_a_contact(environment):
+    """The order of services, weights and the folder of the evidence, all from the data."""
+    code, events = call(["plan", "--offline"], ROOT, ROOT / "inventories" / environment)
+    assert code == 0
+    assert {event["group"] for event in events if event["event"] == "group"} >= {"edge", "k3s_server", "swarm_manager"}
+    services = [event for event in events if event["event"] == "service"]
+    assert services[0]["service"] == "unified-memory"
+    assert [service["service"] for service in services if service["how"] == "handed over"] == ["postgres", "redis"]
+    assert all(service["weights"][-1] == 100 for service in services if service["how"] == "shifted")
+
+
+def test_the_evidence_is_where_the_inventory_says():
+    _code, events = call(["status"], ROOT, ROOT / "inventories/production")
+    assert f"({ROOT}/artifacts/production)" in events[-1]["message"]
+
+
+def test_a_plan_of_production_contacts_nobody_unless_it_is_told_to():
+    settings = ROOT / "inventories/production/group_vars/all/replatform.yml"
+    assert yaml.safe_load(settings.read_text())["replatform_plan_offline"] is True
 
 
 def test_a_run_is_resumed_at_the_first_phase_that_is_not_complete(checkout):
