@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import sys
@@ -23,6 +22,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     try:
         collections = prepare(ROOT)
         from replatform.commands import Session
+        from replatform.state import State
         from replatform.view import choose
     except ModuleNotFoundError as exc:
         what = f"{sys.executable} has no {exc.name}: put the folder bin of the project's environment (make venv) on the PATH"
@@ -36,7 +36,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         view.close()
         if options.json:
             end = {"event": "end", "command": options.command, "code": codes.USAGE, "status": codes.WORDS[codes.USAGE]}
-            print(json.dumps({**end, "message": str(exc)}, sort_keys=True))
+            view.show({**end, "message": str(exc)}, State())
         print(f"replatform: {exc}", file=sys.stderr)
         return codes.USAGE
     except KeyboardInterrupt:  # while no playbook runs
