@@ -27,7 +27,7 @@ import time
 import typing as t
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
-COMMAND = [str(PROJECT / "bin/replatform")]
+COMMAND = [str(PROJECT / "replatform/launcher")]
 LIMIT = 1.1
 CONSTANT_S = 3.0  # Python, Ansible's plugin loader and the inventory, once a call
 GROWTH = 1.2

@@ -154,8 +154,8 @@ def _shares(state: State) -> Table:
     for event in list(state.traffic.values()):
         share = event.get("weight") or 0
         bad = bool(event.get("failed"))
-        bar = ProgressBar(total=100, completed=share, width=20, complete_style="red" if bad else "green")
+        drawn = ProgressBar(total=100, completed=share, width=20, complete_style="red" if bad else "green")
         table.add_row(
-            Text(event["service"]), bar, Text(words.traffic(event).split(": ", 1)[1], "bold red" if bad else "")
+            Text(event["service"]), drawn, Text(words.traffic(event).split(": ", 1)[1], "bold red" if bad else "")
         )
     return table

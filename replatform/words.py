@@ -101,7 +101,7 @@ def _would(event: Event) -> list[Line]:
 
 def _diff(diff: Event) -> list[str]:
     before, after = diff["before"].splitlines(), diff["after"].splitlines()
-    changed = [text for text in difflib.unified_diff(before, after, n=1, lineterm="")][2:]
+    changed = list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]
     return [text for text in (diff["of"], *changed) if text]
 
 

@@ -21,7 +21,7 @@ def start(
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     path = os.pathsep.join((os.path.dirname(sys.executable), inherited["PATH"]))
     return subprocess.Popen(
-        [str(folder / "bin/replatform"), *arguments, "-i", str(inventory)],
+        [str(folder / "replatform/launcher"), *arguments, "-i", str(inventory)],
         cwd=folder,
         env={**inherited, "PATH": path, "TERM": "xterm", **environment},
         stdout=subprocess.PIPE,

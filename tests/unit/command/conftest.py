@@ -35,7 +35,6 @@ class Checkout:
         self.folder = folder
         self.inventory = folder / "hosts.json"
         shutil.copytree(ROOT / "replatform", folder / "replatform", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "bin", folder / "bin")
         for name in ("collections", "roles", "galaxy.yml"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "playbooks").mkdir()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pathlib
 import shutil
 import signal
 
@@ -223,10 +222,10 @@ def test_a_reader_that_goes_away_does_not_end_the_run(checkout):
 
 def test_the_command_on_the_path_is_that_of_the_checkout_one_stands_in(checkout, tmp_path_factory):
     """As make venv installs it: beside a Python, away from every checkout."""
-    elsewhere: pathlib.Path = tmp_path_factory.mktemp("bin")
-    shutil.copy(checkout.folder / "bin/replatform", elsewhere)
-    shutil.move(checkout.folder / "bin", checkout.folder / "gone")
-    (checkout.folder / "bin").symlink_to(elsewhere)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "replatform"
+    shutil.copy(checkout.folder / "replatform/launcher", elsewhere)
+    (checkout.folder / "replatform/launcher").unlink()
+    (checkout.folder / "replatform/launcher").symlink_to(elsewhere)
     assert checkout.run("status")[0] == 5
     os.remove(checkout.folder / "galaxy.yml")
     code, _output, errors = checkout.run("status")
