@@ -103,13 +103,14 @@ class Session:
         return shlex.join(words) + (" and the same -e" if self.options.extra_vars else "")
 
     def _run(self, phases: t.Sequence[Phase]) -> int:
+        artifacts = self._artifacts() if any(phase.recorded for phase in phases) else ""
         with self.stop.listening():
             for number, phase in enumerate(phases, start=1):
                 if self.stop.asked:
                     return self.end(codes.STOPPED, f"before {phase.name}", next=self._next("resume"))
                 code = self._play(phase, number, len(phases))
-                if phase.recorded and phase.name != "repository":
-                    self.say({"event": "requests", **evidence.requests(evidence.look(self._artifacts()))})
+                if phase.recorded:
+                    self._say_requests(artifacts)
                 if code == codes.STOPPED:
                     return self.end(
                         code,
@@ -125,6 +126,12 @@ class Session:
                         next=self._next("resume"),
                     )
         return self.end(codes.DONE, ", ".join(phase.name for phase in phases))
+
+    def _say_requests(self, artifacts: str) -> None:
+        try:
+            self.say({"event": "requests", **evidence.requests(evidence.look(artifacts))})
+        except UsageError as exc:  # no reason to end a run
+            self.say({"event": "note", "message": str(exc), "tone": "warn"})
 
     def _resume(self) -> int:
         statuses = {name: phase.status for name, phase in evidence.look(self._artifacts()).phases.items()}

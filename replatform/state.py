@@ -74,8 +74,8 @@ class State:
 
     @property
     def left_s(self) -> int | None:
-        """Seconds that the shift that goes on still takes; None where that is not known."""
-        known = [event.get("shift_left_s") for event in self.traffic.values() if event.get("step") != "done"]
+        """Seconds that the shift that goes on still takes; None where that is not known. A live view asks from another thread."""
+        known = [event.get("shift_left_s") for event in list(self.traffic.values()) if event.get("step") != "done"]
         return max((left for left in known if left is not None), default=None)
 
     @property
