@@ -24,7 +24,7 @@ help: ## Show this list
 venv: $(VENV)/.ready ## Make the locked Python environment and print its folder
 	@echo $(VENV)
 
-$(VENV)/.ready: requirements/dev.txt
+$(VENV)/.ready: requirements/dev.txt replatform/launcher
 	@tools/venv $(VENV) && touch $@
 
 .PHONY: demo

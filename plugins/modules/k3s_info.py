@@ -103,8 +103,8 @@ found:
   sample: []
 datastore:
   description:
-    - What there is in O(data_dir) of a cluster to which a server belongs. V(etcd) and V(state.db) are datastores, V(token) is the token of
-      one that is elsewhere, or here.
+    - What there is in O(data_dir) of a cluster to which a server belongs, or belonged. V(etcd) and V(state.db) are datastores, V(token) is the
+      cluster's token, which is there also where the datastore is elsewhere.
   type: list
   elements: str
   returned: success

@@ -46,7 +46,7 @@ def test_the_collection_tells_a_builder_what_it_needs() -> None:
     lines = (ROOT / "requirements/run.in").read_text().splitlines() + (
         ROOT / "meta/bindep.txt"
     ).read_text().splitlines()
-    wanted = {line for line in lines if line and not line.startswith(("#", "ansible"))}
+    wanted = {line for line in lines if line and not line.startswith(("#", "ansible>"))}  # a builder has Ansible
     assert said == wanted
     assert "docker>=7" in said
 
