@@ -22,7 +22,8 @@ def service_events(
     """An event a service, in the order of C(cutover_groups) and within a group of C(cutover_services), as the cutover takes them.
 
     O(analysis) is C(edge_analysis) and O(of_service) C(edge_service_settings): by service, what differs from it. A service of
-    another kind than http is handed over and has no weights. Raises C(UsageError) for a shape that can't be read.
+    another kind than http is handed over, or follows the store that is behind it, and has no weights. Raises C(UsageError) for a shape
+    that can't be read.
     """
     try:
         moved = [(group, service) for group in groups for service in services if service.get("group") == group]
@@ -44,7 +45,8 @@ def service_events(
 
 def _way(service: Settings, settings: Settings) -> Event:
     if service.get("kind", "http") != "http":
-        return {"how": "handed over", "kind": str(service["kind"]), "weights": [], "gates": []}
+        how = "follows its store" if service["kind"] == "pgbouncer" else "handed over"
+        return {"how": how, "kind": str(service["kind"]), "weights": [], "gates": []}
     wanted = Wanted(
         t.cast(Route, None),  # a schedule does not ask for it
         "shifted",

@@ -118,7 +118,7 @@ def _about(play: Event) -> str:
 
 def _service(event: Event) -> list[Line]:
     text = f"  {event['number']:>2}. {event['service']} ({event['group']}): {event['how']}"
-    if event["how"] == "handed over":
+    if not event["weights"]:
         return [Line(f"{text}, {event['kind']}")]
     text += f" by {', '.join(str(weight) for weight in event['weights'])} %"
     if event["interval_s"] is not None and event["threshold"] is not None:

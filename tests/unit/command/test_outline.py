@@ -15,6 +15,7 @@ SERVICES = [
     {"name": "store", "group": "data", "kind": "postgres"},
     {"name": "app", "group": "front", "kind": "http"},
     {"name": "api", "group": "back", "kind": "http"},
+    {"name": "pool", "group": "data", "kind": "pgbouncer"},
     {"name": "spare", "group": "nowhere", "kind": "http"},
 ]
 ANALYSIS = {"interval": 60, "threshold": 3, "step_weights": [5, 25], "max_weight": 100}
@@ -26,6 +27,7 @@ def test_groups_give_the_order_and_a_store_has_no_weights():
         (1, "api", "shifted", [5, 25, 100]),
         (2, "app", "shifted", [5, 25, 100]),
         (3, "store", "handed over", []),
+        (4, "pool", "follows its store", []),
     ]
 
 
