@@ -12,6 +12,7 @@ import yaml
 
 PROJECT = pathlib.Path(__file__).parents[1]
 GROUPS = yaml.safe_load((PROJECT / "inventories/lab-ha/hosts.yml").read_text())["all"]["children"]
+STACK = yaml.safe_load((PROJECT / "lab/services/docker-stack.yml").read_text())
 STATE = pathlib.Path("/var/lib/replatform")
 
 
@@ -20,6 +21,7 @@ class Fleet:
 
     servers: t.ClassVar[list[str]] = list(GROUPS["k3s_server"]["hosts"])
     agents: t.ClassVar[list[str]] = list(GROUPS["k3s_agent"]["hosts"])
+    swarm_services: t.ClassVar[int] = len(STACK["services"])
     artifacts = PROJECT / "artifacts/lab-ha"
 
     @property
