@@ -262,6 +262,13 @@ def test_a_folder_with_another_release_is_refused_in_one_line(hosts):
     assert mode(hosts.folder / "data/release-wanted/k3s") == 0o755
 
 
+def test_a_sum_in_capitals_is_the_same_sum(hosts):
+    given = {**released(hosts.folder / "airgap", OLD), **LOOKED}
+    sums = {"k3s": hashlib.sha256((hosts.folder / "airgap/k3s").read_bytes()).hexdigest().upper()}
+    code, output = hosts.run("fetch", k3s_version=OLD, k3s_checksums=sums, **given)
+    assert code == 0, output
+
+
 def test_check_mode_has_nothing_wait_and_asks_nothing(hosts):
     given = {**released(hosts.folder / "airgap", OLD), **LOOKED}
     code, output = hosts.run("fetch", "--check", "--diff", k3s_version=NEW, **given)
