@@ -90,6 +90,7 @@ changed_paths:
 """
 
 import hashlib
+import http.client
 import os
 import typing as t
 
@@ -122,14 +123,26 @@ def wanted_sums(module: AnsibleModule) -> dict[str, str]:
     given, names = module.params["checksums"], [file["name"] for file in module.params["files"]]
     listed = ""
     if any(name not in given for name in names):
-        listed = asked(module, module.params["sums"]).read().decode(errors="replace")
+        with asked(module, module.params["sums"]) as source:
+            listed = b"".join(blocks(source, f"{module.params['url']}/{module.params['sums']}")).decode(
+                errors="replace"
+            )
     return {name: given[name].lower() if name in given else checksum(listed, name) for name in names}
 
 
-def copied(source: t.BinaryIO, target: t.BinaryIO) -> str:
+def blocks(source: t.BinaryIO, origin: str) -> t.Iterator[bytes]:
+    """All that there is to read; C(RefusedError) when it ends early, so that the disk is not blamed for the site."""
+    try:
+        while block := source.read(BLOCK):
+            yield block
+    except (OSError, http.client.HTTPException) as error:
+        raise RefusedError(f"{origin} broke off ({error}); run this again, or {SETTING}") from error
+
+
+def copied(source: t.Iterable[bytes], target: t.BinaryIO) -> str:
     """The SHA-256 of all that went from one to the other."""
     digest = hashlib.sha256()
-    while block := source.read(BLOCK):
+    for block in source:
         digest.update(block)
         target.write(block)
     target.close()
@@ -152,17 +165,20 @@ def place(module: AnsibleModule, file: t.Mapping[str, t.Any], wanted: str) -> No
     near = waits(module, file, wanted)
     with taking_its_place(file["path"], mode_of(file), durable=False) as target:
         with open(near, "rb") if near else asked(module, file["name"]) as source:
-            got = copied(source, target)
+            got = copied(blocks(source, near or f"{module.params['url']}/{file['name']}"), target)
         if got != wanted:
             raise RefusedError(
                 f"{module.params['url']}/{file['name']} has the SHA-256 {got}, and {module.params['sums']} or k3s_checksums promises "
                 f"{wanted}; it was not installed"
             )
         if file["runs"]:
-            _code, said, _err = module.run_command([target.name, "--version"])
+            try:
+                said, why = module.run_command([target.name, "--version"], handle_exceptions=False)[1], ""
+            except OSError as error:
+                said, why = "", f" ({error})"
             faults = release_faults(said, module.params["version"], "k3s_release_url")
             if faults:
-                raise RefusedError(faults[0])
+                raise RefusedError(faults[0] + why)
 
 
 def bring(module: AnsibleModule, file: t.Mapping[str, t.Any], wanted: str) -> dict[str, str] | None:
@@ -175,8 +191,9 @@ def bring(module: AnsibleModule, file: t.Mapping[str, t.Any], wanted: str) -> di
         elif not waits(module, file, wanted):
             asked(module, file["name"], "HEAD").close()
         return {"before_header": path, "after_header": path, "before": f"{before}\n", "after": f"{wanted}\n"}
-    changed = module.set_mode_if_different(path, mode_of(file), False)
-    changed = module.set_owner_if_different(path, os.geteuid(), changed)
+    real = os.path.realpath(path)  # a link has no mode of its own
+    changed = module.set_mode_if_different(real, mode_of(file), False)
+    changed = module.set_owner_if_different(real, os.geteuid(), changed)
     return (
         {"before_header": path, "after_header": path, "before": "another mode or owner\n", "after": "\n"}
         if changed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import http.server
+import io
 import json
 import os
 import pathlib
@@ -188,3 +190,41 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half(world, monkeypa
     answer = world.run()
     assert answer["msg"] == f"{world.images} can not be written: [Errno 28] No space left on device"
     assert world.there() == set()
+
+
+@pytest.mark.parametrize(
+    "broken", [ConnectionResetError(104, "Connection reset by peer"), http.client.IncompleteRead(b"x")]
+)
+@pytest.mark.parametrize("name", [SUMS, "images.tar"])
+def test_a_site_that_breaks_off_is_named_and_not_the_disk(world, monkeypatch, name, broken):
+    asked = module.asked
+
+    class BreaksOff(io.BytesIO):
+        def read(self, *_size: t.Any) -> t.NoReturn:
+            raise broken
+
+    monkeypatch.setattr(
+        module, "asked", lambda its, file, *rest: BreaksOff() if file == name else asked(its, file, *rest)
+    )
+    answer = world.run()
+    assert f"/v1/{name} broke off" in answer["msg"] and "can not be written" not in answer["msg"]
+    assert world.there() == set()
+
+
+def test_a_file_that_can_not_run_is_refused_in_one_line_and_never_has_the_name(world):
+    world.files["k3s"] = b"\x7fELF of another machine"
+    world.list_sums()
+    answer = world.run()
+    assert "its binary does not say of which release it is" in answer["msg"] and "Exec format error" in answer["msg"]
+    assert (answer["changed_paths"], world.there()) == ([str(world.images)], {"agent/images/images.tar"})
+
+
+def test_a_link_to_the_right_file_is_judged_by_the_file_in_check_mode_too(world):
+    world.run()
+    elsewhere = world.folder / "elsewhere"
+    world.binary.rename(elsewhere)
+    world.binary.symlink_to(elsewhere)
+    assert (world.run(check_mode=True)["changed"], world.run()["changed"]) == (False, False)
+    elsewhere.chmod(0o700)
+    assert (world.run(check_mode=True)["changed"], world.run()["changed"]) == (True, True)
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755 and world.binary.is_symlink()

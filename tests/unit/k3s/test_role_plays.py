@@ -262,6 +262,13 @@ def test_a_folder_with_another_release_is_refused_in_one_line(hosts):
     assert mode(hosts.folder / "data/release-wanted/k3s") == 0o755
 
 
+def test_a_sum_in_capitals_is_the_same_sum(hosts):
+    given = {**released(hosts.folder / "airgap", OLD), **LOOKED}
+    sums = {"k3s": hashlib.sha256((hosts.folder / "airgap/k3s").read_bytes()).hexdigest().upper()}
+    code, output = hosts.run("fetch", k3s_version=OLD, k3s_checksums=sums, **given)
+    assert code == 0, output
+
+
 def test_check_mode_has_nothing_wait_and_asks_nothing(hosts):
     given = {**released(hosts.folder / "airgap", OLD), **LOOKED}
     code, output = hosts.run("fetch", "--check", "--diff", k3s_version=NEW, **given)
@@ -396,3 +403,25 @@ def test_a_server_of_a_database_elsewhere_keeps_its_place_also_while_no_other_on
     )
     assert code == 0, output
     assert '"__k3s_part": {"action": "keep", "server": "https://192.0.2.1:6443"}' in output
+
+
+@pytest.mark.parametrize(
+    ("states", "waits"), [({}, True), ({"s2": "bare", "a1": "bare"}, False), ({"s2": "bare", "a1": "current"}, True)]
+)
+def test_the_server_that_begins_is_waited_for_where_a_node_that_is_there_will_ask_for_it(hosts, states, waits):
+    plays = yaml.safe_load((ROOT / "playbooks/k3s.yml").read_text())
+    (given,) = [task["vars"] for play in plays for task in play.get("tasks", []) if "k3s_wait" in task.get("vars", {})]
+    hosts.inventory["all"]["children"]["k3s_server"]["hosts"]["s2"] = None
+    for name, state in states.items():
+        hosts.inventory["all"]["hosts"][name]["k3s_service_state"] = state
+    task = {"ansible.builtin.assert": {"that": f"k3s_wait == {waits}"}, "vars": given}
+    (hosts.folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "s1", "gather_facts": False, "tasks": [task]}]))
+    (hosts.folder / "hosts.yml").write_text(yaml.safe_dump(hosts.inventory))
+    run = subprocess.run(
+        ["ansible-playbook", "-i", "hosts.yml", "play.yml"],
+        cwd=hosts.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
