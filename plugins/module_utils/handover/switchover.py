@@ -133,7 +133,15 @@ def next_step(world: World, wanted: Wanted) -> Decision:
 
 
 def proven(standby: Instance, primary: str) -> bool:
-    """Whether O(standby) has all that the instance at O(primary) ever wrote, and that one was fenced and is shut down."""
+    """Whether O(standby) has all that the instance at O(primary) ever wrote, and that one was fenced and is shut down.
+
+    A standby that is read-only has a proof that was made void, for that instance may have been promoted again.
+    """
+    return not standby.read_only and has_proof(standby, primary)
+
+
+def has_proof(standby: Instance, primary: str) -> bool:
+    """The same, be it void or not."""
     marked = (standby.marked, standby.marked_timeline) == (primary, standby.timeline)
     return standby.standby and marked and 0 != standby.shut_down == standby.lsn
 
@@ -149,7 +157,12 @@ def diverged(standby: Instance, primary: Instance) -> bool:
 def ready(target: Instance, other: Instance) -> bool:
     """Whether the standby O(target) follows the primary O(other), and each has what it takes to follow the other."""
     both = (target, other)
-    return target.streaming and target.follows == other.address and all(one.slot and one.credentials for one in both)
+    return (
+        target.streaming
+        and not target.read_only
+        and target.follows == other.address
+        and all(one.slot and one.credentials for one in both)
+    )
 
 
 def _released(world: World, wanted: Wanted) -> Decision:
@@ -257,11 +270,11 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         return step
     if target.follows != other.address:
         return Step("follow", {"at": target.address, "primary": other.address})
-    if target.read_only:
-        return Step("release", {"at": target.address})
     if not target.streaming:
         return _wait_or_seed(world, target, other, wanted)
-    if other.lsn - target.lsn > wanted.max_lag:
+    if target.read_only and not has_proof(target, other.address):
+        return Step("release", {"at": target.address})
+    if target.read_only or other.lsn - target.lsn > wanted.max_lag:
         return Step("wait_for_lag", {"at": target.address}, changes=False)
     if pooler.leads_to != other.address:
         return Refused(
@@ -323,6 +336,8 @@ def _both_standbys(world: World, target: Instance, other: Instance, wanted: Want
             return Step("follow", {"at": one.address, "primary": upstream.address})
     # One that streams has nothing of its own left to replay.
     if other.streaming and target.lsn >= other.lsn:
+        if target.marked == target.address and not other.read_only:
+            return Step("void", {"at": other.address})
         return promote
     return Step("wait_for_replay", {"at": target.address}, changes=False)
 
@@ -407,12 +422,13 @@ def simulate(world: World, step: Step, wanted: Wanted) -> World:
         "make_slot": lambda: replace(one, slot=True),
         "drop_slot": lambda: replace(one, slot=False),
         "release": lambda: replace(one, read_only=False, condemned=one.standby and one.condemned, marked=""),
+        "void": lambda: replace(one, read_only=True),
         "follow": lambda: replace(one, follows=step.data["primary"]),
         "checkpoint": lambda: replace(one, flushed=one.lsn),
         "promote": lambda: replace(one, standby=False, condemned=False, streaming=False),
         "seed": lambda: _copy_of(one, beside or one),
         "wait_for_stream": lambda: replace(one, streaming=True, lsn=beside.lsn if beside else one.lsn),
-        "wait_for_lag": lambda: replace(one, lsn=beside.lsn if beside else one.lsn),
+        "wait_for_lag": lambda: replace(one, lsn=beside.lsn if beside else one.lsn, shut_down=0),
         "wait_for_replay": lambda: replace(one, lsn=beside.lsn if beside else one.lsn),
     }
     return _put(world, changes[step.name]())

@@ -305,6 +305,18 @@ SQL
 """
 )
 
+# For a standby that may have the proof of a fence, before the one that was fenced is promoted again.
+VOID = (
+    PREAMBLE
+    + r"""
+alone
+write <<'SQL'
+ALTER SYSTEM SET default_transaction_read_only = on;
+SELECT pg_reload_conf() \gset
+SQL
+"""
+)
+
 # A standby takes a shutdown's checkpoint over when it is told to; then it can be seen.
 PROVE = (
     PREAMBLE

@@ -167,6 +167,7 @@ class Fleet:
                 lambda: server.standby or self._set(server, signal=False),
                 lambda: self._set(server, read_only=False),
             ],
+            "void": [lambda: self._set(server, read_only=True)],
             "promote": [lambda: self._promote(server)],
         }
         return table[step.name]

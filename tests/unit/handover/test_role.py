@@ -250,6 +250,14 @@ def test_no_client_is_held_after_a_failure(stage):
     assert "db is not handed over: the standby is behind. No client is held: it is done." in " ".join(said.split())
 
 
+def test_it_is_said_where_clients_may_still_be_held(stage):
+    stage.say("postgres_switchover", {"primary": {"msg": "the standby is behind"}, "released": {"msg": "no primary"}})
+    status, _calls, said = stage.play(POSTGRES)
+    assert status == 2
+    wanted = "the standby is behind. Run this again to go on, for clients may be held until then (no primary)."
+    assert wanted in " ".join(said.split())
+
+
 @pytest.mark.parametrize(
     ("store", "running", "variables", "said"),
     [

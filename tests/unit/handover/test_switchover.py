@@ -18,7 +18,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from .simulated import A, B, DownError, Fleet
+from .simulated import A, B, DownError, Fleet, Server
 
 TO_B = Wanted("primary", B, A)
 PRIMARY = Instance(A, "1", standby=False, lsn=100, slot=True, credentials=True)
@@ -316,3 +316,33 @@ def settle(fleet, wanted):
         assert isinstance(decision, Done), decision
         assert fleet.leads_to == wanted.target and not fleet.paused
         assert fleet.acknowledged <= fleet.servers[wanted.target].rows
+
+
+def test_a_proof_is_made_void_before_the_one_that_was_fenced_is_promoted_again():
+    """Else the other one, which has not heard of that, would be promoted, too, where this one is not seen any more."""
+    fleet, wanted = Fleet(), TO_B
+    fleet.servers = {
+        A: server_at(A, standby=False),
+        B: server_at(B, standby=True, follows=A),
+    }
+    fleet.paused = True
+    take(fleet, switchover.next_step(fleet.observe(wanted), wanted), wanted)
+    take(fleet, Step("prove"), wanted)
+    fleet.servers[A].start()
+    back = Wanted("primary", A, B)
+    for _step in range(5):
+        if not fleet.servers[A].standby:
+            break
+        fleet.connected = True
+        decision = switchover.next_step(fleet.observe(back), back)
+        fleet.connected = False
+        take(fleet, decision, back)
+    assert not fleet.servers[A].standby
+    fleet.write(A)
+    fleet.servers[A].reachable = False
+    take(fleet, switchover.next_step(fleet.observe(wanted), wanted), wanted)
+    safe(fleet)
+
+
+def server_at(address, **changes):
+    return Server(address, "old", slot=True, credentials=True, **changes)
