@@ -37,8 +37,9 @@ class Instance:
     C(host:port) that it is a standby of, or will be; O(streaming) is whether it does now. O(condemned) is whether it will be a
     standby after its next start; O(marked) and O(marked_timeline) are what the mark of a fence says, if there is one. O(slot) is
     whether it keeps WAL for the other one, O(followed) whether that takes it now; O(credentials) is whether it has what it takes to
-    connect to the other one. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a standby's last checkpoint, O(received)
-    the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of a primary left it.
+    connect to the other one. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a
+    standby's last checkpoint, O(received) the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of
+    a primary left it.
     """
 
     address: str
