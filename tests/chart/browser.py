@@ -18,11 +18,16 @@ DESK = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 _DEADLINE_S = 300
 
 
+def chromium() -> str | None:
+    """Where there is one."""
+    return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
 class Browser:
     """One Chromium with one page. O(said) is what the page's console and its errors have said."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        binary = next((found for name in NAMES if (found := shutil.which(name))), None)
+        binary = chromium()
         assert binary, "there is no Chromium: run make chart, which installs Debian's"
         self.said: list[str] = []
         self._answers: dict[int, dict[str, t.Any]] = {}

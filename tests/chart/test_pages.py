@@ -15,7 +15,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.load impor
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.page import page
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import KINDS, Verdict
-from browser import DESK, PHONE, Browser
+from browser import DESK, PHONE, Browser, chromium
 
 ROOT = pathlib.Path(__file__).parents[2]
 LONG = "one-word-without-an-end-" * 20
@@ -84,6 +84,8 @@ def pages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
+    if not chromium():
+        pytest.skip("there is no Chromium")
     started = Browser(tmp_path_factory.mktemp("chromium"))
     yield started
     started.stop()
