@@ -32,7 +32,7 @@ class Wanted:
 
     O(node) is its ID or host name; O(state) one of RV(STATES). Services are given by full name: tasks of O(may_stop) may
     stop with no replacement, because their traffic is elsewhere; for O(may_move) see C(movable.why_not). All others are
-    moved when O(move) says so, and refused otherwise. O(rebalance) brings tasks to a node that is active again. With
+    moved when O(move) says so, and refused otherwise; without it, what may stop may stop for good. O(rebalance) brings tasks to a node that is active again. With
     O(because), a drain is taken back, and this is why.
     """
 
@@ -72,13 +72,17 @@ def find(world: Raw, name: str) -> list[Raw]:
 
 
 def _active(world: Raw, node: Raw, wanted: Wanted) -> Decision:
-    step = held.given_back(world, node, specs.is_pin)
-    if step:
-        return step
+    pinned = held.of_node(world, node, specs.is_pin)
+    away = [one for one in pinned if not specs.is_reverted(one["Spec"], specs.noted(one) or {})]
+    if away:
+        return held.give_back(world, away[0])
     # A drain that is taken back leaves a node paused that somebody else had paused.
     ours = specs.is_paused_here(node)
     if ours or (node["Spec"]["Availability"] != "active" and not wanted.because):
         return Step("activate", {"node": _name(node)})
+    # Only now: what runs nowhere else can't settle while the node takes nothing.
+    if pinned:
+        return held.give_back(world, pinned[0])
     if wanted.because:
         return Refused(wanted.because)
     balancing = balance.next_step(world, node, wanted.may_move, begin=wanted.rebalance)
@@ -141,7 +145,7 @@ def _pinned(world: Raw, node: Raw, wanted: Wanted, here: t.Collection[str]) -> D
     stopping = [service for service in services if service["Spec"]["Name"] in wanted.may_stop]
     moving = [one for one in services if one not in stopping and placement.wanted_tasks(world, one, node)]
     lost = [f"{one['Spec']['Name']} ({movable.why_lost(one)})" for one in stopping if movable.why_lost(one)]
-    if lost:
+    if lost and wanted.move:
         return _refused(
             world, node, f"what a drain stops of {', '.join(lost)} would never start again: remove it first"
         )
@@ -190,6 +194,10 @@ def _unsafe(world: Raw, node: Raw, wanted: Wanted) -> Refused | None:
     if wanted.state == "drained" and node in managers and len(managers) - 1 < quorum(len(managers)):
         only = "the last manager" if len(managers) == 1 else f"one of {len(managers)} managers"
         return Refused(f"{_name(node)} is {only}: without it there would be no quorum; promote another node first")
+    # What would be refused after the drain is refused before it.
+    demotion = _demoted(world, node) if wanted.state != "drained" else None
+    if isinstance(demotion, Refused):
+        return demotion
     for other in world["nodes"]:
         if other["ID"] == node["ID"]:
             continue

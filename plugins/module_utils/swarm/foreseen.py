@@ -9,7 +9,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import placement, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import movable, placement, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import Raw
 
 _AVAILABILITY = {"drain": "drain", "activate": "active"}
@@ -37,6 +37,9 @@ def node_spec(step: Step, node: Raw) -> dict[str, t.Any]:
 def world_after(world: Raw, step: Step, node_id: str) -> dict[str, t.Any]:
     """The world after O(step), as far as C(drain.next_step) looks at it."""
     after = copy.deepcopy(dict(world))
+    if step.name.startswith("wait_for_"):
+        # What a wait can't be foreseen to bring is too late.
+        after["late"] = {*world.get("late", ()), (step.name, step.data.get("service"))}
     for service in [one for one in after["services"] if one["Spec"]["Name"] == step.data.get("service")]:
         _act_on_service(after, step, service, node_id)
     for node in [one for one in after["nodes"] if one["ID"] == node_id and "node" in step.data]:
@@ -47,6 +50,9 @@ def world_after(world: Raw, step: Step, node_id: str) -> dict[str, t.Any]:
 def _act_on_service(after: dict[str, t.Any], step: Step, service: dict[str, t.Any], node_id: str) -> None:
     if step.name in ("wait_for_update", "wait_for_settling"):
         service["UpdateStatus"] = {"State": "completed"}
+    elif step.name == "wait_for_start":
+        for task in movable.starting_tasks(after, service):
+            task["Status"] = {"State": "running"}
     elif step.name == "wait_for_move":
         _move(after, service, node_id)
     elif step.name == "wait_for_surge":

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The services whose specs a drain or a rebalancing has changed, and the way of each back to its own. Pure.
 
-Two writes: the change is taken out while the update policy of the move still applies; once the tasks have settled, the
+Never while a task starts that may be kept instead of one that runs: swarmkit keeps either of two in a slot
+(C(orchestrator/update)), and takes one too many from the fullest node (C(orchestrator/replicated)). Two writes: the change is taken out while the update policy of the move still applies; once the tasks have settled, the
 policy and the label follow.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import movable, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.placement import wanted_tasks
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import Raw, is_running
 
@@ -38,7 +39,11 @@ def given_back(world: Raw, node: Raw, which: t.Callable[[Raw], bool] = bool) -> 
 def give_back(world: Raw, service: Raw) -> Step:
     """The next step to give a service its own spec back."""
     name = service["Spec"]["Name"]
-    if not specs.is_reverted(service["Spec"], specs.noted(service) or {}):
+    noted = specs.noted(service) or {}
+    if not specs.is_reverted(service["Spec"], noted):
+        starting = movable.half_moved if specs.is_pin(noted) else movable.starting_tasks
+        if starting(world, service):
+            return Step("wait_for_start", {"service": name}, changes=False)
         return Step("revert", {"service": name})
     if not _is_settled(world, service) and ("wait_for_settling", name) not in world.get("late", ()):
         return Step("wait_for_settling", {"service": name}, changes=False)

@@ -51,6 +51,23 @@ def running_tasks(world: Raw, service: Raw, without: str = "") -> list[Raw]:
     return [task for task in wanted_tasks(world, service) if is_running(task) and task.get("NodeID") in ready]
 
 
+def starting_tasks(world: Raw, service: Raw) -> list[Raw]:
+    """The tasks of the service that are wanted and have a node, and do not run yet."""
+    return [
+        task for task in wanted_tasks(world, service) if task.get("NodeID") and task["Status"]["State"] != "running"
+    ]
+
+
+def half_moved(world: Raw, service: Raw) -> list[Raw]:
+    """The replacements that start while the task of the same slot still runs."""
+    running = {task.get("Slot") for task in wanted_tasks(world, service) if is_running(task)}
+    return [
+        task
+        for task in starting_tasks(world, service)
+        if task["DesiredState"] == "running" and task.get("Slot") and task["Slot"] in running
+    ]
+
+
 def _is_local(mount: Raw) -> bool:
     if mount.get("Type") == "volume":
         driver = ((mount.get("VolumeOptions") or {}).get("DriverConfig") or {}).get("Name")

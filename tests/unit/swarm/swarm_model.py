@@ -158,13 +158,14 @@ class Swarm:
     def _replicas(self, service):
         slots = self._slots(service)
         want = service["Spec"]["Mode"]["Replicated"]["Replicas"]
+        # The fullest node loses a task, running or not (orchestrator/replicated, slotsByIndex); one without a node goes first.
         seen = Counter()
         ranked = []
         for slot, tasks in sorted(slots.items(), key=lambda item: item[1][0]["Status"]["State"] != "running"):
-            node = tasks[0].get("NodeID")
-            ranked.append((tasks[0]["Status"]["State"] != "running", seen[node], slot))
+            node = tasks[0].get("NodeID") if len(tasks) == 1 else None
             seen[node] += 1
-        for _not_running, _index, slot in sorted(ranked, key=lambda one: one[:2])[want:]:
+            ranked.append((node is None, seen[node], slot))
+        for _no_node, _index, slot in sorted(ranked, key=lambda one: one[:2])[want:]:
             for task in slots[slot]:
                 task["DesiredState"] = "shutdown"
         stopping = {task["Slot"] for task in self.tasks_ if task["ServiceID"] == service["ID"] and self._is_live(task)}
@@ -186,7 +187,10 @@ class Swarm:
             good = [t for t in tasks if t not in bad]
             if bad:
                 dirty.append((slot, bad, good))
-            for extra in sorted(good, key=lambda task: task["Status"]["State"] != "running")[1:]:
+            # A real one keeps whichever has the lower ID, so here the worse: that which does not run yet.
+            for extra in sorted(good, key=lambda task: (not task.get("NodeID"), task["Status"]["State"] == "running"))[
+                1:
+            ]:
                 extra["DesiredState"] = "shutdown"
                 if not extra.get("NodeID"):
                     extra["Status"]["State"] = "shutdown"
@@ -225,8 +229,11 @@ class Swarm:
             task["Status"]["Err"] = "no suitable node"
             return
         here = Counter(one.get("NodeID") for one in self._tasks(service))
+        failed = Counter(one["NodeID"] for one in self.tasks_ if one["Status"]["State"] == "failed")
         load = Counter(one.get("NodeID") for one in self._wanted())
-        task["NodeID"] = min(fit, key=lambda node: (here[node["ID"]], load[node["ID"]], node["ID"]))["ID"]
+        task["NodeID"] = min(
+            fit, key=lambda node: (failed[node["ID"]] > 4, here[node["ID"]], load[node["ID"]], node["ID"])
+        )["ID"]
 
     def _has_room(self, node, service):
         if node["Spec"]["Availability"] != "active" or not self._meets(node, service):

@@ -183,6 +183,11 @@ def test_a_restart_policy_that_would_lose_the_task_is_refused():
     assert "pin" in names(run(swarm, "drained")), "a moved task is no restarted one"
 
 
+def test_what_stops_for_good_stops_in_a_swarm_that_goes():
+    swarm = Swarm(3, [service("web", 3, restart="none")])
+    assert "drain" in names(run(swarm, "drained", may_stop={"shop_web"}, move=False))
+
+
 def test_a_limit_of_restarts_counts_as_used_up():
     limited = service("web", 3)
     limited["Spec"]["TaskTemplate"]["RestartPolicy"]["MaxAttempts"] = 3
@@ -196,6 +201,14 @@ def test_without_leave_to_move_the_node_is_refused():
 @pytest.mark.parametrize(("managers", "words"), [(1, "the last manager"), (2, "one of 2 managers")])
 def test_a_manager_without_which_there_is_no_quorum_is_not_drained(managers, words):
     assert words in refused(Swarm(4, [service("web")], managers=managers), node="n1")
+
+
+@pytest.mark.parametrize("state", ["demoted", "removed"])
+def test_what_may_not_be_demoted_is_not_drained_first(state):
+    swarm = Swarm(3, [service("web", 3)])
+    with pytest.raises(RefusedError, match="the last manager"):
+        run(swarm, state, node="n1")
+    assert swarm.writes == 0
 
 
 def test_a_manager_that_can_be_spared_is_drained():
@@ -245,6 +258,14 @@ def test_a_task_too_many_that_goes_elsewhere_is_not_tried_for_ever():
     swarm._has_room = lambda node, _service: node["ID"] == "n1"
     result = run(swarm, "active")
     assert names(result).count("surge") == 1
+    assert swarm.running(swarm.services_["id-web"]) == 6
+
+
+def test_a_task_too_many_that_never_comes_to_run_costs_none_that_runs():
+    swarm = Swarm(3, [service("web", 6)])
+    run(swarm, "drained")
+    swarm.crashes = {"id-web": {"n1", "n3"}}
+    assert names(run(swarm, "active")).count("surge") == 1
     assert swarm.running(swarm.services_["id-web"]) == 6
 
 
@@ -420,11 +441,39 @@ def test_a_task_that_has_gone_without_a_replacement_is_waited_for():
     assert drain.next_step(world, drain.Wanted("n2", "drained")).name == "wait_for_move"
 
 
+@pytest.mark.parametrize(
+    ("replacement", "step"),
+    [
+        ({"NodeID": "n3", "Status": {"State": "starting"}}, "wait_for_start"),
+        ({"NodeID": "n3", "Status": {"State": "starting"}, "DesiredState": "ready"}, "revert"),
+        ({"NodeID": "n3", "Status": {"State": "starting"}, "Slot": 9}, "revert"),
+        ({"NodeID": "n3"}, "revert"),
+        ({"NodeID": None, "Status": {"State": "pending"}}, "revert"),
+    ],
+)
+def test_a_move_is_not_taken_back_while_swarm_might_keep_the_task_that_does_not_run_yet(replacement, step):
+    world = moving("updating")
+    (old,) = [task for task in world["tasks"] if task["NodeID"] == "n2"]
+    world["tasks"].append({**copy.deepcopy(old), "ID": "new", **replacement})
+    assert drain.next_step(world, drain.Wanted("n2", "active")).name == step
+
+
+def test_a_move_that_is_taken_back_in_check_mode_comes_to_its_end():
+    swarm = Swarm(3, [service("web", 3)])
+    swarm.die_at, swarm.after = 1, True
+    with pytest.raises(Killed):
+        run(swarm, "drained")
+    told = names(run(swarm, "active", check=True))
+    assert [name for name in told if not name.startswith("wait_")] == ["revert", "activate", "restore"]
+
+
 def test_the_policy_of_the_move_stays_until_its_tasks_have_settled():
     world = moving()
     spec = world["services"][0]["Spec"]
     world["services"][0]["Spec"] = specs.revert(spec, specs.noted({"Spec": spec}))
     back = drain.Wanted("n2", "active", because="it failed")
+    assert drain.next_step(world, back).name == "activate", "what runs nowhere else could not settle before"
+    world["nodes"][1]["Spec"] = specs.available(world["nodes"][1]["Spec"], "active")
     assert drain.next_step(world, back).name == "restore"
     world["tasks"].append({**world["tasks"][0], "ID": "extra", "NodeID": None, "Status": {"State": "pending"}})
     assert drain.next_step(world, back).name == "wait_for_settling"
