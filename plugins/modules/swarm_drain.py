@@ -14,7 +14,8 @@ description:
     and only then drains the node. What it changed in the specs of services it takes out again.
   - It refuses, before anything is changed, what would lose a task, a service or the quorum. What fails once a drain has begun
     is taken back.
-  - Runs on a manager. A run that was cut off is resumed by running it again, or taken back with O(state=active).
+  - Runs on a manager. A run that was cut off is resumed by running it again, or taken back with O(state=active). While a replacement starts
+    beside the task that still runs, it is waited for first, since Swarm might keep either.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -50,7 +51,9 @@ options:
     elements: str
     default: []
   move:
-    description: Whether services are moved at all. Without it, a node with tasks of a service that O(may_stop) does not name is refused.
+    description:
+      - Whether services are moved at all. Without it, a node with tasks of a service that O(may_stop) does not name is refused.
+      - V(false) is for a Swarm that goes. Whether what stops would ever start again plays no part then.
     type: bool
     default: true
   move_timeout:
@@ -75,8 +78,8 @@ attributes:
     description: A second run with the same arguments changes nothing.
     support: full
 notes:
-  - Not moved, and so refused unless in O(may_stop), are global services and jobs, services with local volumes, services with fewer
-    running tasks than they shall have, and those for which O(may_move) is needed. So is a node whose tasks find no room
+  - Not moved, and so refused unless in O(may_stop), are global services and jobs, services with local volumes, services without
+    a C(Placement) in their specs, services with fewer running tasks than they shall have, and those for which O(may_move) is needed. So is a node whose tasks find no room
     elsewhere, by host ports, the most tasks per node, constraints, platforms and reservations.
   - Refused, too, are a node that is not ready, a Swarm with a manager that is not reachable, V(drained) for a manager without which there
     would be no quorum, the demotion of the last manager, a service whose update is paused, services in O(may_stop) whose restart policy would
@@ -84,6 +87,9 @@ notes:
   - The label C(replatform.sophia.ai/drain) on a service or a node is there while a drain is under way, and says what was there before.
   - Every move writes the spec of a service, so C(docker service rollback) afterwards leads to what the drain wrote, not to the
     version before.
+  - Tasks that were moved keep the constraint in their own specs, as Swarm's C(inspect) shows, until they are replaced. Swarm replaces them with the
+    next deployment that brings other credentials for the registry. Where those changed since the tasks of a service were started, its move
+    replaces all of them, one by one, with the replacement started first.
 seealso:
   - module: sophia.replatform.swarm_leave
   - module: sophia.replatform.swarm_stack

@@ -51,8 +51,9 @@ def _act_on_service(after: dict[str, t.Any], step: Step, service: dict[str, t.An
     if step.name in ("wait_for_update", "wait_for_settling"):
         service["UpdateStatus"] = {"State": "completed"}
     elif step.name == "wait_for_start":
-        for task in movable.starting_tasks(after, service):
-            task["Status"] = {"State": "running"}
+        starting = movable.starting_tasks(after, service)
+        running = {"Status": {"State": "running"}}
+        after["tasks"] = [{**task, **running} if task in starting else task for task in after["tasks"]]
     elif step.name == "wait_for_move":
         _move(after, service, node_id)
     elif step.name == "wait_for_surge":

@@ -24,6 +24,9 @@ def why_not(world: Raw, service: Raw, may_move: t.Collection[str]) -> str:
     mounts = [mount for mount in container.get("Mounts") or [] if _is_local(mount)]
     if any(mount.get("Type") == "volume" for mount in mounts):
         return "has a local volume, which would be empty elsewhere"
+    # swarmkit's nodeMatches (orchestrator/task.go) reads it without a look when a task has one: every manager in turn panics.
+    if "Placement" not in spec["TaskTemplate"]:
+        return "has no Placement in its spec, and one that came and went would end Swarm's managers (give it a constraint first)"
     if len(running_tasks(world, service)) < specs.replicas(spec):
         return "has fewer running tasks than it shall have"
     if spec["Name"] in may_move:

@@ -171,6 +171,19 @@ def test_a_local_volume_is_moved_by_no_permission():
     assert "local volume" in refused(Swarm(3, [service("web", volume=True)]), may_move={"shop_web"})
 
 
+@pytest.mark.parametrize("name", ["pin", "surge"])
+def test_a_service_without_a_placement_gets_none(name):
+    """The next update that sends none, of a service whose tasks have one, would end all managers."""
+    swarm = Swarm(3, [service("web", 6)])
+    if name == "surge":
+        run(swarm, "drained")
+    del swarm.services_["id-web"]["Spec"]["TaskTemplate"]["Placement"]
+    if name == "pin":
+        assert "no Placement in its spec" in refused(swarm, may_move={"shop_web"})
+    else:
+        assert "surge" not in names(run(swarm, "active", may_move={"shop_web"}))
+
+
 def test_services_share_the_room_that_is_left():
     both = [service("web", 3, memory=30), service("api", 3, memory=30)]
     assert "has nowhere to go" in refused(Swarm(3, both, memory=80))
