@@ -22,4 +22,14 @@ options:
     description: Seconds within which the wanted state must be reached. A run that is cut off is resumed by running it again.
     type: int
     default: 300
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check_mode.
+    support: full
+  idempotent:
+    description: A second run with the same arguments changes nothing.
+    support: full
 """

@@ -67,16 +67,6 @@ options:
       - File that keeps two runs from working on one node at once, since a run can outlive the controller that began it.
       - By default C(/run/replatform.k3s_drain.NODE.lock).
     type: path
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in check_mode.
-    support: full
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 notes:
   - Refuses, with one line and nothing changed, an unknown node, a cordon of somebody else, pods without a controller, pods with an
     C(emptyDir), pods under more than one budget (the Eviction API can't serve them), and the drain of a node with pods that is not Ready.

@@ -64,16 +64,6 @@ notes:
 seealso:
   - module: sophia.replatform.postgres_switchover
   - module: sophia.replatform.redis_handover
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in check_mode.
-    support: full
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -38,16 +38,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in check_mode.
-    support: full
-  idempotent:
-    description: A second run with the same arguments changes nothing.
-    support: full
 notes:
   - Refuses, with one line and nothing changed, a node that is not ready, a Swarm with a manager that is not reachable, the
     loss of the quorum, the last manager (for V(demoted) and V(removed)), a service whose update is paused, a drain of

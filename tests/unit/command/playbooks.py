@@ -54,7 +54,7 @@ ALL_KINDS = f"""
     - name: Fail by a secret
       ansible.builtin.command: sh -c 'echo {SECRET} >&2; exit 1'
       no_log: true
-      ignore_errors: true
+      ignore_errors: true # so that the events of one are recorded
     - name: Write
       ansible.builtin.copy:
         content: "hello\\n"

@@ -36,7 +36,7 @@ def deadly(at: int, after_ms: float | None) -> None:
             threading.Timer(after_ms / 1000, die).start()
         return write(self, *record)
 
-    Journal.write = dies  # type: ignore[method-assign]
+    Journal.write = dies  # type: ignore[method-assign]  # the process is to die at a record
 
 
 def main() -> int:
