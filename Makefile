@@ -75,7 +75,7 @@ soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every 
 	  pytest tests/unit/traffic tests/unit/handover
 	@tests/repositories/run
 	@lab/prepare
-	@HYPOTHESIS_PROFILE=soak molecule test --all
+	@HYPOTHESIS_PROFILE=soak tools/molecule --all
 	@lab/engine stop
 
 .PHONY: sanity
@@ -97,7 +97,7 @@ delivery: $(VENV)/.ready ## The unified workflow: there and back, its linters, t
 molecule: $(VENV)/.ready ## On the lab: K3s with three servers and its upgrade under load, and the whole migration, killed in every phase
 	$(call say,Molecule)
 	@lab/prepare
-	@molecule test $$(tools/scenarios sample | sed 's/^/--scenario-name /')
+	@tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')
 	@lab/engine stop
 
 .PHONY: bench
