@@ -9,9 +9,13 @@ short_description: Drains a node of a Swarm, makes it active again, demotes or r
 version_added: 0.1.0
 description:
   - Brings one node of a Swarm to a state, one checked step at a time, and returns when the node really is in it.
-  - Swarm's own drain checks nothing, waits for nothing, and stops tasks before their replacements start. This module refuses
-    where that would lose a service or the quorum, and waits for the real states of the tasks.
-  - Runs on a manager. A run that was cut off is resumed by running it again.
+  - Swarm's own drain checks nothing, waits for nothing, and stops tasks before their replacements start. This module pauses
+    the node, moves one service after the other with the replacement started first, waits for the real states of the tasks,
+    and only then drains the node. What it changed in the specs of services it takes out again.
+  - It refuses, before anything is changed, what would lose a task, a service or the quorum. What fails once a drain has begun
+    is taken back.
+  - Runs on a manager. A run that was cut off is resumed by running it again, or taken back with O(state=active). While a replacement starts
+    beside the task that still runs, it is waited for first, since Swarm might keep either.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -24,7 +28,7 @@ options:
   state:
     description:
       - V(drained) means that the node takes no tasks and that all tasks on it have ended.
-      - V(active) means that the node takes tasks. Tasks that moved away do not come back by themselves.
+      - V(active) means that the node takes tasks, and that no spec has a trace of a drain of it; see also O(rebalance).
       - V(demoted) means drained, and a worker.
       - V(removed) means demoted, and no longer listed. It waits until the Engine has left the Swarm, which the Engine does
         itself; see M(sophia.replatform.swarm_leave).
@@ -34,15 +38,49 @@ options:
   may_stop:
     description:
       - Full names of services whose tasks on the node may stop with no replacement, because their traffic is elsewhere.
-      - A node with tasks of any other service is not drained.
+      - Tasks of jobs are not stopped by a drain; those named here are waited for.
     type: list
     elements: str
     default: []
+  may_move:
+    description:
+      - Full names of services that may be moved although it can't be seen that this is safe, since they have a single task (two
+        run for a moment), no health check in their spec (the replacement counts before it serves), or mount files of the node
+        (which must be the same on every node).
+    type: list
+    elements: str
+    default: []
+  move:
+    description:
+      - Whether services are moved at all. Without it, a node with tasks of a service that O(may_stop) does not name is refused.
+      - V(false) is for a Swarm that goes. Whether what stops would ever start again plays no part then.
+    type: bool
+    default: true
+  move_timeout:
+    description: Seconds that the move of one service may take. Then the drain is taken back.
+    type: int
+    default: 120
+  rebalance:
+    description:
+      - For O(state=active), whether tasks come to the node where another has at least two more of the same service. One task more is
+        started, and then one where most are is stopped.
+      - Services that O(state=drained) would refuse to move, and those with placement preferences, are left where they are.
+    type: bool
+    default: true
 notes:
-  - Refuses, with one line and nothing changed, a node that is not ready, a Swarm with a manager that is not reachable, the
-    loss of the quorum, the last manager (for V(demoted) and V(removed)), a service whose update is paused, a drain of
-    another node that is under way, and services that would stop and are not named in O(may_stop).
-  - A service in mid-update is waited for.
+  - Not moved, and so refused unless in O(may_stop), are global services and jobs, services with local volumes, services without
+    a C(Placement) in their specs, services with fewer running tasks than they shall have, and those for which O(may_move) is
+    needed. So is a node whose tasks find no room elsewhere, by host ports, the most tasks per node, constraints, platforms and
+    reservations.
+  - Refused, too, are a node that is not ready, a Swarm with a manager that is not reachable, V(drained) for a manager without which there
+    would be no quorum, the demotion of the last manager, a service whose update is paused, services in O(may_stop) whose restart policy would
+    never start them again, and a node while another is being drained. A service in mid-update is waited for.
+  - The label C(replatform.sophia.ai/drain) on a service or a node is there while a drain is under way, and says what was there before.
+  - Every move writes the spec of a service, so C(docker service rollback) afterwards leads to what the drain wrote, not to the
+    version before.
+  - Tasks that were moved keep the constraint in their own specs, as Swarm's C(inspect) shows, until they are replaced. Swarm replaces them with the
+    next deployment that brings other credentials for the registry. Where those changed since the tasks of a service were started, its move
+    replaces all of them, one by one, with the replacement started first.
 seealso:
   - module: sophia.replatform.swarm_leave
   - module: sophia.replatform.swarm_stack
@@ -53,6 +91,11 @@ EXAMPLES = r"""
   sophia.replatform.swarm_drain:
     node: node-5
     may_stop: [shop_backend]
+
+- name: Drain a node whose services have health checks and several tasks, and one that may run twice for a moment
+  sophia.replatform.swarm_drain:
+    node: node-5
+    may_move: [shop_mailer]
 
 - name: Take it back
   sophia.replatform.swarm_drain:
@@ -67,12 +110,19 @@ steps:
   elements: dict
   returned: success
   sample:
+    - name: pause
+      node: node-5
+    - name: pin
+      service: shop_web
+    - name: wait_for_move
+      service: shop_web
+      waited_s: 6.2
     - name: drain
       node: node-5
-    - name: wait_for_tasks
-      node: node-5
-      tasks: 2
-      waited_s: 5.6
+    - name: revert
+      service: shop_web
+    - name: restore
+      service: shop_web
 reason:
   description: Why nothing is left to do.
   type: str
@@ -92,6 +142,10 @@ def main() -> None:
             "node": {"type": "str", "required": True},
             "state": {"type": "str", "default": "drained", "choices": ["drained", "active", "demoted", "removed"]},
             "may_stop": {"type": "list", "elements": "str", "default": []},
+            "may_move": {"type": "list", "elements": "str", "default": []},
+            "move": {"type": "bool", "default": True},
+            "move_timeout": {"type": "int", "default": 120},
+            "rebalance": {"type": "bool", "default": True},
             **client.ARGUMENTS,
             **ARGUMENTS,
         },
@@ -100,9 +154,16 @@ def main() -> None:
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     options = module.params
-    wanted = drain.Wanted(options["node"], options["state"], frozenset(options["may_stop"]))
+    wanted = drain.Wanted(
+        options["node"],
+        options["state"],
+        may_stop=frozenset(options["may_stop"]),
+        may_move=frozenset(options["may_move"]),
+        move=options["move"],
+        rebalance=options["rebalance"],
+    )
     try:
-        operation = operations.Drain(client.connect(options), wanted)
+        operation = operations.Drain(client.connect(options), wanted, options["move_timeout"])
         module.exit_json(**perform(operation, "swarm_drain", options["node"], options, module.check_mode))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))

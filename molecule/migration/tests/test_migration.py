@@ -101,6 +101,18 @@ def test_swarm_is_gone(name: str) -> None:
     assert node.check_output("docker ps --quiet --filter label=com.docker.swarm.task") == ""
 
 
+def test_what_the_swarm_was_is_kept_for_root_alone() -> None:
+    kept = []
+    for name in HOSTS:
+        file = testinfra.get_host(f"docker://replatform-lab-{name}").file("/var/lib/replatform/swarm-sophia.json")
+        if file.exists:
+            assert file.mode == 0o600
+            kept.append(json.loads(file.content_string))
+    assert [sorted(node["hostname"] for node in swarm["nodes"]) for swarm in kept] == [sorted(HOSTS)]
+    assert {f"sophia_{route['name']}" for route in ROUTES} <= kept[0]["specs"].keys()
+    assert all(spec["TaskTemplate"] for spec in kept[0]["specs"].values())
+
+
 def test_rows_written_on_the_swarm_are_read_on_k3s(host) -> None:
     count = host.check_output("curl -sSf -H 'Host: memory.sophia.lab' http://127.0.0.1/memories/count")
     assert json.loads(count)["count"] > 0

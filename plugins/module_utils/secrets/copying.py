@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.secrets import carrier
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.context import dns_name
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.drain import TERMINAL
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import Raw, is_manager
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import TERMINAL, Raw, is_manager
 
 SECRET = "Secret"
 CONFIG = "ConfigMap"

@@ -3,58 +3,90 @@
 """What to do next to have a node of a Swarm drained, active, demoted or removed. Pure: raw API answers in, a step out.
 
 Swarm's own drain checks nothing, waits for nothing and stops tasks before it starts their replacements (moby #34139,
-#33220), so everything that must hold before and after it is held here.
+#33220), so everything that must hold before and after it is held here. The order: pause the node, pin one service after
+the other away from it, start-first; drain it when they have moved; take out of their specs what was put in. Paused before
+anything is pinned and unpinned before it is active again, because Swarm kills at once what an active node may not run.
 """
 
 from __future__ import annotations
 
-import copy
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import Raw, is_manager
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
+    balance,
+    held,
+    movable,
+    placement,
+    specs,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import TERMINAL, Raw, is_manager
 
-TERMINAL = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
 STATES = ("active", "drained", "demoted", "removed")
-_AVAILABILITY = {"drain": "drain", "activate": "active"}
-_MOVING = frozenset({"updating", "rollback_started"})
-_STUCK = frozenset({"paused", "rollback_paused"})
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The node, by ID or host name; what it shall be (one of RV(STATES)); and the services, by full name, whose tasks may
-    stop with no replacement because their traffic is elsewhere.
+    """What a node shall be.
+
+    O(node) is its ID or host name; O(state) one of RV(STATES). Services are given by full name: tasks of O(may_stop) may
+    stop with no replacement, because their traffic is elsewhere; for O(may_move) see C(movable.why_not). All others are
+    moved when O(move) says so, and refused otherwise; without it, what may stop may stop for good. O(rebalance) brings tasks to a node that is active again. With
+    O(because), a drain is taken back, and this is why.
     """
 
     node: str
     state: str
     may_stop: frozenset[str] = frozenset()
+    may_move: frozenset[str] = frozenset()
+    move: bool = True
+    rebalance: bool = True
+    because: str = ""
 
 
 def next_step(world: Raw, wanted: Wanted) -> Decision:
-    """The next step for the raw answers O(world): C(info), C(nodes), C(services) and C(tasks)."""
+    """The next step for the raw answers O(world): C(info), C(nodes), C(services) and C(tasks).
+
+    C(late), which may be missing, has C((step, service)) of each wait that has taken too long.
+    """
     if not is_manager(world["info"]):
         return Refused("this Engine is no manager of a Swarm: run on a manager")
-    found = [node for node in world["nodes"] if wanted.node in (node["ID"], _name(node))]
+    found = find(world, wanted.node)
     if not found and wanted.state == "removed":
         return Done(f"{wanted.node} is no node of the Swarm")
     if len(found) != 1:
         return Refused(f"'{wanted.node}' names {len(found)} nodes of the Swarm, not one: give the node's ID")
     (node,) = found
     if wanted.state == "active":
-        return _activate(node)
+        return _active(world, node, wanted)
     decision = _removed(world, node, wanted) if wanted.state == "removed" else _drained(world, node, wanted)
     if isinstance(decision, Done) and wanted.state == "demoted":
         return _demoted(world, node)
     return decision
 
 
-def _activate(node: Raw) -> Decision:
-    if node["Spec"]["Availability"] != "active":
+def find(world: Raw, name: str) -> list[Raw]:
+    """The nodes with that ID or host name."""
+    return [node for node in world["nodes"] if name in (node["ID"], _name(node))]
+
+
+def _active(world: Raw, node: Raw, wanted: Wanted) -> Decision:
+    pinned = held.of_node(world, node, specs.is_pin)
+    away = [one for one in pinned if not specs.is_reverted(one["Spec"], specs.noted(one) or {})]
+    if away:
+        return held.give_back(world, away[0])
+    # A drain that is taken back leaves a node paused that somebody else had paused.
+    ours = specs.is_paused_here(node)
+    if ours or (node["Spec"]["Availability"] != "active" and not wanted.because):
         return Step("activate", {"node": _name(node)})
-    return Done(f"{_name(node)} is active")
+    # Only now: what runs nowhere else can't settle while the node takes nothing.
+    if pinned:
+        return held.give_back(world, pinned[0])
+    if wanted.because:
+        return Refused(wanted.because)
+    balancing = balance.next_step(world, node, wanted.may_move, begin=wanted.rebalance)
+    return balancing or Done(f"{_name(node)} is active")
 
 
 def _drained(world: Raw, node: Raw, wanted: Wanted) -> Decision:
@@ -62,27 +94,95 @@ def _drained(world: Raw, node: Raw, wanted: Wanted) -> Decision:
     if node["Spec"]["Availability"] == "drain":
         if tasks:
             return Step("wait_for_tasks", {"node": _name(node), "tasks": len(tasks)}, changes=False)
-        return Done(f"{_name(node)} is drained")
-    refused = _unsafe(world, node)
+        step = held.given_back(world, node)
+        if step or not specs.is_paused_here(node):
+            return step or Done(f"{_name(node)} is drained")
+        # Somebody else has drained it, and the label is still there.
+        return Step("drain", {"node": _name(node)})
+    refused = _unsafe(world, node, wanted)
     if refused:
         return refused
-    here = {task["ServiceID"] for task in tasks}
-    for service in (service for service in world["services"] if service["ID"] in here):
+    pinned = held.of_node(world, node, specs.is_pin)
+    if pinned and node["Spec"]["Availability"] == "active":
+        return Step("pause", {"node": _name(node)})
+    return (
+        held.given_back(world, node, lambda noted: not specs.is_pin(noted))
+        or _moved(world, node, pinned)
+        or _pinned(world, node, wanted, {task["ServiceID"] for task in tasks} - {service["ID"] for service in pinned})
+        or Step("drain", {"node": _name(node)})
+    )
+
+
+def _moved(world: Raw, node: Raw, pinned: t.Iterable[Raw]) -> Decision | None:
+    """Wait for the services that are pinned away from the node; the update's own word for it is not enough."""
+    for service in pinned:
+        name = service["Spec"]["Name"]
+        if specs.is_reverted(service["Spec"], specs.noted(service) or {}):
+            return held.give_back(world, service)
+        update = service.get("UpdateStatus") or {}
+        if update.get("State") in held.STUCK:
+            why = update.get("Message") or "no reason given"
+            return _given_up(f"{name} could not be moved: its update is {update['State']} ({why})")
+        elsewhere = movable.running_tasks(world, service, without=node["ID"])
+        here = [task for task in live_tasks(world, node) if task["ServiceID"] == service["ID"]]
+        if update.get("State") in held.UPDATING or here or len(elsewhere) < specs.replicas(service["Spec"]):
+            if ("wait_for_move", name) in world.get("late", ()):
+                return _given_up(f"{name} was not moved in time: {_pending(world, service)}")
+            return Step("wait_for_move", {"service": name}, changes=False)
+    return None
+
+
+def _pinned(world: Raw, node: Raw, wanted: Wanted, here: t.Collection[str]) -> Decision | None:
+    """Pin the next service away from the node, or say why none of it may begin or go on."""
+    services = sorted((one for one in world["services"] if one["ID"] in here), key=lambda one: str(one["Spec"]["Name"]))
+    for service in services:
         update = (service.get("UpdateStatus") or {}).get("State")
-        if update in _STUCK:
-            return Refused(f"service {_service(service)} is {update}: finish or roll back its update first")
-        if update in _MOVING:
-            return Step("wait_for_update", {"service": _service(service)}, changes=False)
-    serving = sorted({_service(s) for s in world["services"] if s["ID"] in here} - wanted.may_stop)
-    if serving:
-        return Refused(
-            f"{_name(node)} still runs {', '.join(serving)}, which would be stopped before a replacement starts:"
-            " move their traffic first and name them in may_stop"
+        if update in held.STUCK:
+            stuck = f"service {service['Spec']['Name']} is {update}: finish or roll back its update first"
+            return _refused(world, node, stuck)
+        if update in held.UPDATING:
+            return Step("wait_for_update", {"service": service["Spec"]["Name"]}, changes=False)
+    stopping = [service for service in services if service["Spec"]["Name"] in wanted.may_stop]
+    moving = [one for one in services if one not in stopping and placement.wanted_tasks(world, one, node)]
+    lost = [f"{one['Spec']['Name']} ({movable.why_lost(one)})" for one in stopping if movable.why_lost(one)]
+    if lost and wanted.move:
+        return _refused(
+            world, node, f"what a drain stops of {', '.join(lost)} would never start again: remove it first"
         )
-    return Step("drain", {"node": _name(node)})
+    if moving and not wanted.move:
+        names = ", ".join(service["Spec"]["Name"] for service in moving)
+        return Refused(
+            f"{_name(node)} still runs {names}, which nothing allows to stop or to move: name them in may_stop"
+        )
+    staying = [(one["Spec"]["Name"], movable.why_not(world, one, wanted.may_move)) for one in moving]
+    held_up = [f"{name} {why}" for name, why in staying if why] or placement.plan(world, node, moving)[1]
+    if held_up:
+        mend = "mend that, or move their traffic and name them in may_stop"
+        return _refused(world, node, f"{_name(node)} is not drained: {'; '.join(held_up)}: {mend}")
+    if not moving:
+        return None
+    if node["Spec"]["Availability"] == "active":
+        return Step("pause", {"node": _name(node)})
+    return Step("pin", {"service": moving[0]["Spec"]["Name"]})
 
 
-def _unsafe(world: Raw, node: Raw) -> Refused | None:
+def _refused(world: Raw, node: Raw, reason: str) -> Decision:
+    """Refuse; what has begun is taken back first."""
+    begun = specs.is_paused_here(node) or held.of_node(world, node)
+    return _given_up(reason) if begun else Refused(reason)
+
+
+def _given_up(reason: str) -> Step:
+    return Step("give_up", {"reason": reason}, changes=False)
+
+
+def _pending(world: Raw, service: Raw) -> str:
+    """Swarm's own word for why a replacement does not start."""
+    errors = {task["Status"].get("Err") for task in placement.wanted_tasks(world, service)}
+    return ", ".join(sorted(error for error in errors if error)) or "its tasks take longer than move_timeout"
+
+
+def _unsafe(world: Raw, node: Raw, wanted: Wanted) -> Refused | None:
     if node["Status"]["State"] != "ready":
         return Refused(
             f"{_name(node)} is '{node['Status']['State']}', so what runs on it is not known: bring it back first"
@@ -90,9 +190,22 @@ def _unsafe(world: Raw, node: Raw) -> Refused | None:
     lost = unreachable(world)
     if lost:
         return Refused(f"manager {', '.join(lost)} is not reachable: bring it back before another node is touched")
+    managers = _managers(world)
+    if wanted.state == "drained" and node in managers and len(managers) - 1 < quorum(len(managers)):
+        only = "the last manager" if len(managers) == 1 else f"one of {len(managers)} managers"
+        return Refused(f"{_name(node)} is {only}: without it there would be no quorum; promote another node first")
+    # What would be refused after the drain is refused before it.
+    demotion = _demoted(world, node) if wanted.state != "drained" else None
+    if isinstance(demotion, Refused):
+        return demotion
     for other in world["nodes"]:
-        if other["ID"] != node["ID"] and other["Spec"]["Availability"] == "drain" and live_tasks(world, other):
-            return Refused(f"the drain of {_name(other)} is still under way: one node at a time")
+        if other["ID"] == node["ID"]:
+            continue
+        draining = other["Spec"]["Availability"] == "drain" and live_tasks(world, other)
+        if draining or specs.is_paused_here(other) or held.of_node(world, other):
+            return Refused(
+                f"the drain of {_name(other)} is still under way: finish it or take it back (state: active) first"
+            )
     return None
 
 
@@ -125,30 +238,7 @@ def _removed(world: Raw, node: Raw, wanted: Wanted) -> Decision:
         return decision
     if node["Status"]["State"] != "down":
         return Step("wait_for_leave", {"node": _name(node)}, changes=False)
-    return Step("remove", {"node": _name(node), "id": node["ID"]})
-
-
-def simulate(world: Raw, step: Step) -> dict[str, t.Any]:
-    """The world after O(step), as far as RV(next_step) looks at it."""
-    after = copy.deepcopy(dict(world))
-    for node in [node for node in after["nodes"] if _name(node) == step.data.get("node")]:
-        if step.name in _AVAILABILITY:
-            node["Spec"]["Availability"] = _AVAILABILITY[step.name]
-        elif step.name == "wait_for_tasks":
-            after["tasks"] = [task for task in after["tasks"] if task.get("NodeID") != node["ID"]]
-        elif step.name == "demote":
-            node["Spec"]["Role"] = "worker"
-        elif step.name == "wait_for_demotion":
-            node.pop("ManagerStatus", None)
-        elif step.name == "wait_for_leave":
-            node["Status"]["State"] = "down"
-        elif step.name == "remove":
-            after["nodes"].remove(node)
-    if step.name == "wait_for_update":
-        for service in after["services"]:
-            if _service(service) == step.data["service"]:
-                service["UpdateStatus"] = {"State": "completed"}
-    return after
+    return held.given_back(world, node) or Step("remove", {"node": _name(node), "id": node["ID"]})
 
 
 def live_tasks(world: Raw, node: Raw) -> list[Raw]:
@@ -174,7 +264,3 @@ def _managers(world: Raw) -> list[Raw]:
 
 def _name(node: Raw) -> str:
     return str(node["Description"]["Hostname"])
-
-
-def _service(service: Raw) -> str:
-    return str(service["Spec"]["Name"])

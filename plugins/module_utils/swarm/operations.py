@@ -4,19 +4,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
+from collections import Counter
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import line, wait_while
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, leave, stack
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client import api_errors
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
+    drain,
+    foreseen,
+    leave,
+    placement,
+    specs,
+    stack,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client import api_errors, post_service
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import STACK_LABEL, Raw, read_swarm
 
 # One wait is one record in the journal; a longer one is several, so that the deadline is looked at in between.
 SLICE_S = 10.0
-# The Engine's words for a write that lost a race, and for a network that still has an end on some node.
-_RACES = ("update out of sequence", "is in use by task", "has active endpoints")
+# The Engine's words for a write that lost a race, for one that may have been made or not while the managers elected a
+# leader, and for a network that still has an end on some node.
+_RACES = ("update out of sequence", "lost leader status", "is in use by task", "has active endpoints")
 
 
 class SwarmOperation:
@@ -54,12 +64,15 @@ class SwarmOperation:
 
 
 class Drain(SwarmOperation):
-    """A node to be drained, active, demoted or removed."""
+    """A node to be drained, active, demoted or removed; the move of one service may take O(move_timeout) seconds."""
 
-    def __init__(self, client: t.Any, wanted: drain.Wanted) -> None:
+    def __init__(self, client: t.Any, wanted: drain.Wanted, move_timeout: float = 120.0) -> None:
         super().__init__(client)
         self.wanted = wanted
-        self.simulate = drain.simulate
+        self.move_timeout = move_timeout
+        self.world: Raw = {}
+        self.waited: Counter[tuple[str, str]] = Counter()
+        self.late: set[tuple[str, str]] = set()
 
     def observe(self) -> dict[str, t.Any]:
         """The Swarm; a manager that seems lost is looked at again for a while, since heartbeats are missed under load."""
@@ -71,24 +84,61 @@ class Drain(SwarmOperation):
 
         if drain.unreachable(world):
             wait_while(lost, SLICE_S)
+        world["late"] = frozenset(self.late)
+        # What is written is made from what was decided on, so that a change in between is a conflict and not lost.
+        self.world = world
         return world
 
     def next_step(self, world: Raw) -> Decision:
         return drain.next_step(world, self.wanted)
 
+    def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
+        if step.name == "give_up":
+            self._give_up(step)
+            return None
+        result = super().act(step)
+        if step.name.startswith("wait_for_") and "service" in step.data:
+            wait = (step.name, step.data["service"])
+            self.waited[wait] += (result or {}).get("waited_s", 0)
+            if self.waited[wait] >= self.move_timeout:
+                self.late.add(wait)
+        return result
+
     def write(self, step: Step) -> None:
-        (node,) = [
-            one for one in self.client.nodes() if self.wanted.node in (one["ID"], one["Description"]["Hostname"])
-        ]
+        node = self._node(self.world)
         if step.name == "remove":
             self.client.remove_node(node["ID"])
-            return
-        spec = dict(node["Spec"])  # the whole of it: an update without the labels wipes them
-        if step.name == "demote":
-            spec["Role"] = "worker"
+        elif "service" in step.data:
+            service = self._service(step)
+            self._note_a_surge_in_vain(step, service, node)
+            post_service(self.client, service, foreseen.service_spec(step, service, node["ID"]))
         else:
-            spec["Availability"] = "drain" if step.name == "drain" else "active"
-        self.client.update_node(node["ID"], node["Version"]["Index"], spec)
+            self.client.update_node(node["ID"], node["Version"]["Index"], foreseen.node_spec(step, node))
+
+    def simulate(self, world: Raw, step: Step) -> dict[str, t.Any]:
+        if step.name == "give_up":
+            self._give_up(step)
+            return dict(world)
+        return foreseen.world_after(world, step, self._node(world)["ID"])
+
+    def _give_up(self, step: Step) -> None:
+        because = f"{step.data['reason']} (what had begun was taken back)"
+        self.wanted = dataclasses.replace(self.wanted, state="active", because=because)
+
+    def _node(self, world: Raw) -> Raw:
+        (node,) = drain.find(world, self.wanted.node)
+        return node
+
+    def _service(self, step: Step) -> Raw:
+        (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
+        return service
+
+    def _note_a_surge_in_vain(self, step: Step, service: Raw, node: Raw) -> None:
+        """A task too many that did not come to the node would not come the next time, either."""
+        noted = specs.noted(service) or {}
+        here = len(placement.wanted_tasks(self.world, service, node))
+        if step.name == "revert" and not specs.is_pin(noted) and here <= noted["here"]:
+            self.late.add(("surge", step.data["service"]))
 
 
 class Removal(SwarmOperation):
@@ -131,10 +181,7 @@ class Scaling(SwarmOperation):
     def write(self, step: Step) -> None:
         service = self.client.inspect_service(self.service)
         spec = dict(service["Spec"], Mode={"Replicated": {"Replicas": self.replicas}})
-        # Not update_service(): it fills in defaults of its own, which can start every task anew.
-        url = self.client._url("/services/{0}/update", service["ID"])
-        answer = self.client._post_json(url, data=spec, params={"version": service["Version"]["Index"]})
-        self.client._result(answer, True)
+        post_service(self.client, service, spec)
 
 
 class Leave(SwarmOperation):

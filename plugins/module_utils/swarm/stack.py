@@ -8,8 +8,12 @@ import copy
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.drain import TERMINAL
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import STACK_LABEL, Raw, is_manager
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
+    STACK_LABEL,
+    TERMINAL,
+    Raw,
+    is_manager,
+)
 
 # What a stack owns beside its services, in the order in which it can be removed.
 KINDS = ("network", "secret", "config")

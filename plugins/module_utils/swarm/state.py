@@ -13,6 +13,9 @@ Raw = t.Mapping[str, t.Any]
 STACK_LABEL = "com.docker.stack.namespace"
 SERVICE_LABEL = "com.docker.swarm.service.name"
 UNKNOWN_ADDRESS = "0.0.0.0"
+# States in which a task has ended, and desired states of one that is asked to.
+TERMINAL = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
+UNWANTED = frozenset({"shutdown", "remove"})
 INACTIVE: dict[str, t.Any] = {"swarm": "inactive", "is_manager": False, "node_id": "", "nodes": [], "services": []}
 
 

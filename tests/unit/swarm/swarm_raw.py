@@ -47,7 +47,7 @@ def service(
         "Spec": {
             "Name": f"{stack}_{name}",
             "Labels": {"com.docker.stack.namespace": stack},
-            "TaskTemplate": {"ContainerSpec": {"Image": f"{name}:1.0"}},
+            "TaskTemplate": {"ContainerSpec": {"Image": f"{name}:1.0"}, "Placement": {}},
             "Mode": how,
             "EndpointSpec": {"Mode": "dnsrr", "Ports": ports},
         },

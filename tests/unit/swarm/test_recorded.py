@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, leave, stack, state
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, foreseen, leave, specs, stack, state
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SERVICES = {"sophia_frontend", "sophia_postgres", "sophia_unified-memory"}
@@ -51,7 +51,7 @@ def walk(world, next_step, simulate):
 
 def test_the_node_with_the_database_is_not_drained_unasked(manager):
     wanted = drain.Wanted("sophia-data-pipeline", "drained")
-    names, end, _world = walk(manager, lambda world: drain.next_step(world, wanted), drain.simulate)
+    names, end, _world = walk(manager, lambda world: drain.next_step(world, wanted), None)
     assert names == []
     assert isinstance(end, Refused)
     assert "sophia_postgres" in end.reason
@@ -66,7 +66,11 @@ def test_the_whole_retirement_in_order(manager):
     others = [node for node in world["nodes"] if not node.get("ManagerStatus", {}).get("Leader")]
     for node in sorted(others, key=lambda node: node["Spec"]["Role"], reverse=True):
         wanted = drain.Wanted(node["ID"], "removed")
-        names, end, world = walk(world, lambda w, wanted=wanted: drain.next_step(w, wanted), drain.simulate)
+        names, end, world = walk(
+            world,
+            lambda w, wanted=wanted: drain.next_step(w, wanted),
+            lambda w, step, node=node: foreseen.world_after(w, step, node["ID"]),
+        )
         assert names[0] == "drain"
         assert names[-1] == "remove"
         assert isinstance(end, Done)
@@ -74,3 +78,34 @@ def test_the_whole_retirement_in_order(manager):
     last = {"info": world["info"], "nodes": [leader], "containers": []}
     last["info"]["Swarm"]["NodeID"] = leader["ID"]
     assert walk(last, lambda w: leave.next_step(w, True), leave.simulate)[0] == ["leave"]
+
+
+def test_every_spec_is_the_same_after_a_move(manager):
+    assert manager["services"]
+    for service in manager["services"]:
+        pinned = specs.pin(service["Spec"], "n1")
+        noted = specs.noted({"Spec": pinned})
+        assert pinned != service["Spec"]
+        assert specs.restore(specs.revert(pinned, noted), noted) == service["Spec"]
+
+
+@pytest.mark.parametrize(
+    ("node", "moved"), [("sophia-development", "sophia_unified-memory"), ("sophia-ai-core", "sophia_frontend")]
+)
+def test_a_service_with_host_ports_goes_where_they_are_free(manager, node, moved):
+    (node_id,) = [one["ID"] for one in manager["nodes"] if one["Description"]["Hostname"] == node]
+    wanted = drain.Wanted(node, "drained")
+    world, steps = manager, []
+    while isinstance(decision := drain.next_step(world, wanted), Step):
+        steps.append((decision.name, decision.data.get("service")))
+        world = foreseen.world_after(world, decision, node_id)
+    assert isinstance(decision, Done)
+    assert steps[:3] == [("pause", None), ("pin", moved), ("wait_for_move", moved)]
+    places = [task["NodeID"] for task in world["tasks"] if task["ServiceID"] == _id(world, moved)]
+    assert node_id not in places
+    assert len(set(places)) == len(places) == 2
+
+
+def _id(world, name):
+    (found,) = [service["ID"] for service in world["services"] if service["Spec"]["Name"] == name]
+    return found

@@ -1,0 +1,129 @@
+"""The way back of each phase, as a person runs it, up to where it would touch a host."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[3]
+SERVICES = [
+    {"name": "web", "group": "shop", "kind": "http", "port": 80},
+    {"name": "db", "group": "shop", "kind": "postgres", "port": 5432},
+]
+
+
+def play(folder, *options, playbook):
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    ran = subprocess.run(
+        ["ansible-playbook", "-i", "hosts.yml", str(playbook), *options],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+
+
+@pytest.mark.parametrize("options", [(), ("-e", "phase=phase2"), ("-e", "phase=retirement")])
+def test_a_phase_that_is_none_is_refused_before_any_host_is_asked(tmp_path, options):
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"swarm_manager": {"hosts": {"m1": None}}, "edge": {}}))
+    code, output = play(tmp_path, *options, playbook=ROOT / "playbooks/rollback.yml")
+    assert code != 0
+    assert "is none; give the phase to go back from, the last one first: -e phase=cutover" in output
+    assert "PLAY [What is left of the Swarm]" not in output
+
+
+@pytest.fixture(name="edge")
+def edge_fixture():
+    """An edge whose API tells the weights that are in C(weights); C(url) is its address."""
+
+    class Api(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            sides = [{"name": f"web-{side}", "weight": weight} for side, weight in edge.weights.items()]
+            found = [
+                {"name": "web@file", "status": "enabled", "weighted": {"services": sides}},
+                {"name": "api@internal"},
+            ]
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(found).encode())
+
+        def log_message(self, *_args):
+            pass
+
+    edge = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    edge.weights = {"swarm": 100, "k3s": 0}
+    edge.url = f"http://127.0.0.1:{edge.server_port}"
+    threading.Thread(target=edge.serve_forever, daemon=True).start()
+    yield edge
+    edge.shutdown()
+    edge.server_close()
+
+
+def unused(folder, edge, running=1, required=False):
+    """The gate before K3s is taken away, with what one manager said of the Swarm."""
+    seen = {
+        "swarm": "active",
+        "is_manager": True,
+        "services": [{"name": service["name"], "running": running} for service in SERVICES],
+    }
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "cutover_seen": seen,
+        "cutover_groups": ["shop"],
+        "cutover_services": SERVICES,
+        "cutover_stack": "shop",
+        "cutover_swarm_hosts": ["m1"],
+        "cutover_k3s_addresses": [],
+        "cutover_namespace": "shop",
+        "cutover_kubeconfig": str(folder / "none"),
+        "cutover_artifacts": str(folder),
+        "cutover_edge_api": edge.url,
+        "cutover_cluster_required": required,
+    }
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"m1": None}, "vars": variables}}))
+    role = {"name": "sophia.replatform.cutover", "tasks_from": "unused"}
+    tasks = [{"ansible.builtin.include_role": role}, {"ansible.builtin.assert": {"that": "cutover_unused"}}]
+    (folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "m1", "gather_facts": False, "tasks": tasks}]))
+    return play(folder, playbook="play.yml")
+
+
+def test_k3s_may_go_when_it_serves_nothing(tmp_path, edge):
+    code, output = unused(tmp_path, edge)
+    assert code == 0, output
+
+
+def test_k3s_may_not_go_while_it_gets_traffic(tmp_path, edge):
+    edge.weights = {"swarm": 90, "k3s": 10}
+    code, output = unused(tmp_path, edge)
+    assert code != 0
+    assert "web get traffic on K3s; bring it back first: playbooks/rollback.yml -e phase=cutover" in output
+
+
+def test_after_the_retirement_the_way_back_is_named(tmp_path, edge):
+    code, output = unused(tmp_path, edge, running=0)
+    assert code != 0
+    assert 'restore the Swarm from its archived specs first: docs/phase4-cutover.md, "After the retirement"' in output
+    assert "## After the retirement" in (ROOT / "docs/phase4-cutover.md").read_text()
+
+
+def test_a_cluster_that_cannot_say_who_has_the_data_is_no_proof(tmp_path, edge):
+    code, output = unused(tmp_path, edge, required=True)
+    assert code != 0
+    assert "cutover_unused" not in output
