@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Run a playbook and kill it, with everything it started on this machine, when a task has begun for the n-th time.
 
-usage: interrupt.py --at TASK [--nth N] [--after SECONDS] -- ansible-playbook ARGUMENT...
+usage: interrupt.py --at TASK [--nth N] [--after SECONDS] [--signal KILL|INT] -- ansible-playbook ARGUMENT...
+       the same with: replatform run|resume --json ARGUMENT...
 
-Exits 0 when the run was killed at the wanted place and 1 when it ended before that.
+Exits 0 when the run was stopped at the wanted place and 1 when it ended before that.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at", required=True, help="regular expression on the task's header line")
     parser.add_argument("--nth", type=int, default=1, help="which of the matching tasks (default: the first)")
     parser.add_argument("--after", type=float, default=0.0, help="seconds to let the task run (default: 0)")
+    parser.add_argument("--signal", choices=["KILL", "INT"], default="KILL", help="INT is Ctrl-C (default: KILL)")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 
@@ -34,23 +36,24 @@ def main() -> int:
     run = subprocess.Popen(options.command, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
     seen = 0
     killed = threading.Event()
+    number = signal.Signals[f"SIG{options.signal}"]
 
     def kill() -> None:
         killed.set()
-        os.killpg(run.pid, signal.SIGKILL)
+        os.killpg(run.pid, number)
 
     timer = threading.Timer(options.after, kill)
     for line in run.stdout or ():
         sys.stdout.write(line)
         sys.stdout.flush()
-        if line.startswith("TASK") and wanted.search(line):
+        if line.startswith(("TASK", '{"event": "task"')) and wanted.search(line):
             seen += 1
             if seen == options.nth:
                 timer.start()
     status = run.wait()
     timer.cancel()
-    if killed.is_set():
-        print(f"killed in: {options.at} (number {options.nth}, {options.after:g} s in)")
+    if killed.is_set() and status in (-number, 128 + number):
+        print(f"{options.signal} in: {options.at} (number {options.nth}, {options.after:g} s in)")
         return 0
     print(f"ended with {status} before number {options.nth} of: {options.at}", file=sys.stderr)
     return 1
