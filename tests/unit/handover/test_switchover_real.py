@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 import os
 import signal
@@ -60,6 +61,21 @@ def test_there_and_back_and_a_second_run_changes_nothing(fleet):
         assert (again["changed"], again["steps"]) == (False, [])
         assert "fence" in names(fleet.run("primary", fleet.swarm))
     judge(fleet, load, 2)
+
+
+def test_an_instance_that_is_slow_to_come_back_is_waited_for():
+    fleet = new_fleet()
+    try:
+        (fleet.k3s.folder / "wait").touch()
+        journal = fleet.folder / "journal.jsonl"
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            run = pool.submit(fleet.run, "standby", fleet.k3s)
+            stores.until(lambda: journal.exists() and "wait_for_instance" in journal.read_text(), "it is waited for")
+            (fleet.k3s.folder / "wait").unlink()
+            assert "seed" in names(run.result())
+    finally:
+        (fleet.k3s.folder / "wait").unlink(missing_ok=True)
+        fleet.end()
 
 
 def test_the_pooler_has_a_name_of_its_own_and_the_way_back_is_given_up(fleet):
