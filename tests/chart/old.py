@@ -11,8 +11,9 @@ SERVED = {
     "policy/v1beta1": {"PodDisruptionBudget"},
     "batch/v1": {"Job"},
     "autoscaling/v1": {"HorizontalPodAutoscaler"},
+    "discovery.k8s.io/v1beta1": {"EndpointSlice"},
     "networking.k8s.io/v1": {"NetworkPolicy"},
-    "v1": {"Service", "ServiceAccount", "ConfigMap", "Endpoints", "PersistentVolumeClaim", "Pod"},
+    "v1": {"Service", "ServiceAccount", "ConfigMap", "PersistentVolumeClaim", "Pod"},
 }
 
 with open(sys.argv[1], encoding="utf-8") as handle:

@@ -25,7 +25,7 @@ given = {{key: value for key, value in module.params.items() if value is not Non
 with open(folder / "calls", "a", encoding="utf-8") as calls:
     calls.write(json.dumps(["{name}", given]) + "\\n")
 answers = json.loads((folder / "{name}.json").read_text())
-answer = answers.get(given.get("state"), answers)
+answer = answers.get(given.get("kind") or given.get("state"), answers)
 (module.fail_json if "msg" in answer else module.exit_json)(**answer)
 """
 NOTE = "import json, sys; print(json.dumps(['names', json.loads(sys.argv[2])]), file=open(sys.argv[1], 'a'))"
@@ -44,6 +44,7 @@ def service(name, *, port, node_port, selects):
 
 def cluster(led=()):
     return {
+        "EndpointSlice": {"resources": []},
         "resources": [
             *(service(one, port=port, node_port=at, selects=one in led) for one, port, at in (("db", 5432, 30001),)),
             service("db-k3s", port=5432, node_port=30002, selects=True),
@@ -89,8 +90,11 @@ class Stage:
         for name, run in (("postgres_switchover", "switchover_run"), ("redis_switchover", "redis_pair_run")):
             text = (ROOT / f"plugins/module_utils/handover/{run}.py").read_text()
             self.module(mine, name, [*OPTIONS.findall(text), "journal", "deadline"])
-        self.module(core, "k8s_info", ["kubeconfig", "api_version", "kind", "namespace"])
+        named = ["kubeconfig", "api_version", "kind", "namespace"]
+        self.module(core, "k8s_info", [*named, "label_selectors"])
+        self.module(core, "k8s", [*named, "name", "state"])
         self.say("k8s_info", cluster())
+        self.say("k8s", {"changed": True})
         self.say("swarm_stack_info", swarm("db", "bouncer", "cache"))
         self.say("postgres_switchover", SWITCHED)
         self.say("redis_switchover", SWITCHED)
@@ -194,10 +198,15 @@ def test_back_to_the_swarm_last_one_first(stage):
     stage.say("k8s_info", cluster(["db", "bouncer", "cache"]))
     status, calls, said = stage.play(POSTGRES, REDIS, data_handover_to="swarm")
     assert status == 0, said
-    assert [call[1] if call[0] == "names" else (call[0], call[1]["target"]) for call in calls] == [
+    assert [
+        call[1] if call[0] == "names" else (call[0], call[1].get("target", call[1].get("name"))) for call in calls
+    ] == [
         [[], ["cache"]],
+        ("k8s", "cache"),
         ("redis_switchover", "192.0.2.14:6379"),
         [[], ["db", "bouncer"]],
+        ("k8s", "db"),
+        ("k8s", "bouncer"),
         ("postgres_switchover", "192.0.2.14:5432"),
         ("postgres_switchover", "192.0.2.14:5432"),
     ]
@@ -206,7 +215,18 @@ def test_back_to_the_swarm_last_one_first(stage):
 def test_names_are_not_touched_before_anything_was_handed_over(stage):
     status, calls, said = stage.play(POSTGRES, data_handover_to="swarm")
     assert status == 0, said
-    assert [call[0] for call in calls] == ["postgres_switchover", "postgres_switchover"]
+    assert [call[0] for call in calls] == ["k8s", "k8s", "postgres_switchover", "postgres_switchover"]
+
+
+def test_what_a_selector_has_left_goes_before_the_instances_change_places(stage):
+    """Kubernetes would lead some clients there."""
+    left = {"apiVersion": "discovery.k8s.io/v1", "metadata": {"name": "cache-x7b2p"}}
+    stage.say("k8s_info", {**cluster(), "EndpointSlice": {"resources": [left]}})
+    status, calls, said = stage.play(REDIS, data_handover_to="swarm")
+    assert status == 0, said
+    removed = [(call[1]["kind"], call[1]["name"], call[1]["state"]) for call in calls if call[0] == "k8s"]
+    assert removed[:2] == [("Endpoints", "cache", "absent"), ("EndpointSlice", "cache-x7b2p", "absent")]
+    assert calls[-1][0] == "redis_switchover"
 
 
 def test_only_a_standby(stage):

@@ -47,24 +47,15 @@ spec:
 {{- /* Where a Service without a selector leads; takes the scope and dns. */}}
 {{- define "workload.elsewhere" }}
 {{- $service := .service }}
-{{- $modern := semverCompare ">=1.21-0" .root.Capabilities.KubeVersion.Version }}
 ---
-{{- if $modern }}
-apiVersion: discovery.k8s.io/v1
+apiVersion: discovery.k8s.io/{{ semverCompare ">=1.21-0" .root.Capabilities.KubeVersion.Version | ternary "v1" "v1beta1" }}
 kind: EndpointSlice
-{{- else }}
-apiVersion: v1
-kind: Endpoints
-{{- end }}
 metadata:
-  name: {{ .dns }}{{ if $modern }}-elsewhere{{ end }}
+  name: {{ .dns }}-elsewhere
   labels:
     {{- include "workload.labels" . | nindent 4 }}
-    {{- if $modern }}
     kubernetes.io/service-name: {{ .dns }}
     endpointslice.kubernetes.io/managed-by: helm
-    {{- end }}
-{{- if $modern }}
 addressType: IPv4
 ports:
   {{- range $service.ports }}
@@ -78,17 +69,4 @@ endpoints:
     conditions:
       ready: true
   {{- end }}
-{{- else }}
-subsets:
-  - addresses:
-      {{- range $service.external.addresses }}
-      - ip: {{ . | quote }}
-      {{- end }}
-    ports:
-      {{- range $service.ports }}
-      - name: {{ .name }}
-        port: {{ eq (len $service.ports) 1 | ternary $service.external.port .port }}
-        protocol: {{ .protocol }}
-      {{- end }}
-{{- end }}
 {{- end }}
