@@ -52,7 +52,7 @@ def cluster(led=()):
             service("bouncer-k3s", port=6432, node_port=30004, selects=True),
             service("cache", port=6379, node_port=30005, selects="cache" in led),
             service("cache-k3s", port=6379, node_port=30006, selects=True),
-        ]
+        ],
     }
 
 
