@@ -111,7 +111,7 @@ reached:
   type: bool
   returned: success
 wait_s:
-  description: Seconds until something is left to do; then run it again. 0 when the state is reached.
+  description: Seconds until the last of the records can go on; then run it again. 0 when the state is reached.
   type: int
   returned: success
   sample: 3540

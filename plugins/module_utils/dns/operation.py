@@ -34,7 +34,7 @@ class Shift:
 
     @property
     def wait_s(self) -> int:
-        """Seconds until something can be done again."""
+        """Seconds until the last of the records can go on; 0 when the state is reached."""
         return shift.waits(self._target, self.world)
 
     def observe(self) -> World:

@@ -104,7 +104,7 @@ def next_step(target: Target, world: World) -> Decision:
 
 
 def waits(target: Target, world: World) -> int:
-    """Seconds until something can be done again; 0 when the state is reached."""
+    """Seconds until the last of the records can go on; 0 when the state is reached."""
     moves = [_move(target, seen, world.now) for seen in world.seen]
     return max([math.ceil(move.until - world.now) for move in moves if isinstance(move, Wait)], default=0)
 
@@ -139,7 +139,9 @@ def _move(target: Target, seen: Seen, now: float) -> _Move:
     record, rrset, note = seen.record, seen.rrset, seen.note
     whose = f"{record.name} {record.type}"
     if rrset is None:
-        return Refused(f"records: {whose} is not in the zone; add it as it is to be before the cutover, or take it off the list")
+        return Refused(
+            f"records: {whose} is not in the zone; add it as it is to be before the cutover, or take it off the list"
+        )
     if note and rrset.values != note.values:
         return Refused(
             f"{whose} is {', '.join(rrset.values)} where {', '.join(note.values)} was written (note TXT beside it): somebody else has changed it; "
@@ -150,7 +152,9 @@ def _move(target: Target, seen: Seen, now: float) -> _Move:
             return _step("restore_ttl", record, ttl=note.ttl)
         return _step("change_back", record, values=list(note.was))
     if seen.lagging:
-        return Step("await_servers", {"record": record.name, "type": record.type, "servers": list(seen.lagging)}, changes=False)
+        return Step(
+            "await_servers", {"record": record.name, "type": record.type, "servers": list(seen.lagging)}, changes=False
+        )
     if note is None:
         return _first(target, record, rrset)
     if note.until is None:
@@ -164,7 +168,9 @@ def _first(target: Target, record: Record, rrset: RRset) -> _Move:
     if target.state == "rolled_back" or rrset.values == record.values:
         return None
     if target.state == "promoted":
-        return Refused(f"{record.name} {record.type} still is {', '.join(rrset.values)}; bring it to state shifted first")
+        return Refused(
+            f"{record.name} {record.type} still is {', '.join(rrset.values)}; bring it to state shifted first"
+        )
     return _step("lower_ttl", record, from_ttl=rrset.ttl, ttl=min(rrset.ttl, target.lowered_ttl))
 
 
@@ -180,7 +186,9 @@ def _onward(target: Target, record: Record, note: Note, now: float) -> _Move:
         return _step("change", record, values=list(record.values))
     if target.state == "promoted":
         if not arrived:
-            return Refused(f"{record.name} {record.type} does not lead to {', '.join(record.values)} yet; bring it to state shifted first")
+            return Refused(
+                f"{record.name} {record.type} does not lead to {', '.join(record.values)} yet; bring it to state shifted first"
+            )
         return wait or _step("restore_ttl", record, ttl=note.ttl if record.ttl is None else record.ttl)
     return wait or _step("restore_ttl", record, ttl=note.ttl)  # rolled_back
 

@@ -81,7 +81,9 @@ class Zone:
         """The record as O(server) shows it. Raises C(RefusedError) for an alias, where none is meant."""
         answer = self._ask(server, record.name, record.type)
         if answer and answer.rdtype != dns.rdatatype.from_text(record.type):
-            raise RefusedError(f"records: {record.name} is a CNAME at {server}, no {record.type}; give type CNAME, or the name it leads to")
+            raise RefusedError(
+                f"records: {record.name} is a CNAME at {server}, no {record.type}; give type CNAME, or the name it leads to"
+            )
         return RRset(answer.ttl, _texts(answer)) if answer else None
 
     def texts(self, record: Record) -> tuple[str, ...]:
@@ -119,16 +121,22 @@ class Zone:
         try:
             answer = dns.query.tcp(update, address, self._timeout, port)
         except (dns.tsig.PeerBadKey, dns.tsig.PeerBadSignature, dns.tsig.BadSignature) as exc:
-            raise RefusedError(f"{doing}: it does not know {key} by this name, algorithm and secret; nothing was changed") from exc
+            raise RefusedError(
+                f"{doing}: it does not know {key} by this name, algorithm and secret; nothing was changed"
+            ) from exc
         except dns.tsig.PeerBadTime as exc:
             raise RefusedError(f"{doing}: the clocks of server and controller differ; nothing was changed") from exc
         except (OSError, dns.exception.DNSException) as exc:
-            raise ReplatformError(f"{self.server} (server) did not answer to an update: {_said(exc)}; run this again") from exc
+            raise ReplatformError(
+                f"{self.server} (server) did not answer to an update: {_said(exc)}; run this again"
+            ) from exc
         code = answer.rcode()
         if code in (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.YXDOMAIN, dns.rcode.NXDOMAIN):
             raise ReplatformError(f"{doing}: the record or its note was changed at the same moment; run this again")
         if code == dns.rcode.REFUSED:
-            raise RefusedError(f"{doing}: it does not allow it to {key}; allow it (update-policy), for the name and {notes.LABEL} below it too")
+            raise RefusedError(
+                f"{doing}: it does not allow it to {key}; allow it (update-policy), for the name and {notes.LABEL} below it too"
+            )
         if code != dns.rcode.NOERROR:
             raise RefusedError(f"{doing} with {dns.rcode.to_text(code)}; name the zone's primary as server")
 

@@ -33,6 +33,7 @@ alias CNAME www
 * A 192.0.2.1
 short 2 A 192.0.2.1
 """ + "".join(f"host-{n} A 192.0.2.1\nhost-{n} A 192.0.2.2\n" for n in range(60))
+ZONE_FILE += "".join(f"quick-{n} 2 A 192.0.2.1\n" for n in range(20))
 
 
 def free_port() -> int:
@@ -85,12 +86,16 @@ class Servers:
         self.secondary = Named(
             folder / "secondary", second, f"type secondary; primaries {{ 127.0.0.1 port {first}; }};"
         )
-        self._names = iter(range(60))
+        self._names, self._quick = iter(range(60)), iter(range(20))
         for server in (self.primary, self.secondary):
             self.until(lambda s=server: self.look("ns", s)[1] == ["127.0.0.1"])
 
     def name(self) -> str:
         return f"host-{next(self._names)}"
+
+    def quick_name(self) -> str:
+        """One with a TTL of 2 s."""
+        return f"quick-{next(self._quick)}"
 
     def look(self, name: str, server: Named | None = None, rdtype: str = "A") -> tuple[int, list[str]]:
         """TTL and values, by dig."""

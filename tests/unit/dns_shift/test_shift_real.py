@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import pytest
@@ -34,10 +35,13 @@ class Controller:
         self.servers, self.name = servers, name
         self.now = 1_800_000_000.0
         self.options = {"rdtype": "A", "values": NEW, "ttl": None, **options}
+        self.timeout = 5.0
         self.key = Key("replatform", conftest.SECRET, "hmac-sha256")
 
     def zone(self):
-        return Zone(conftest.ZONE, self.servers.primary.address, [self.servers.secondary.address], self.key, 5)
+        return Zone(
+            conftest.ZONE, self.servers.primary.address, [self.servers.secondary.address], self.key, self.timeout
+        )
 
     def operation(self, state, propagation_timeout=60):
         zone, given = self.zone(), self.options
@@ -140,10 +144,8 @@ def test_killed_anywhere_another_controller_goes_on(servers, target, dies_at):
         controller.now += 3600
         controller.run("shifted")
     for _round in range(20):
-        try:
+        with contextlib.suppress(Killed):
             controller.run(target, dies_at=dies_at)
-        except Killed:
-            pass
         _steps, wait_s = controller.run(target)
         if not wait_s:
             break
@@ -164,7 +166,10 @@ def test_killed_anywhere_another_controller_goes_on(servers, target, dies_at):
 def test_other_types_and_names_there_and_back(servers, name, rdtype, values, shown):
     controller = Controller(servers, name, rdtype=rdtype, values=values)
     plain = name.split(".")[0]
-    look = lambda: servers.look("any" if name == "*" else plain, servers.secondary, rdtype)  # noqa: E731 -- for this test alone
+
+    def look():
+        return servers.look("any" if name == "*" else plain, servers.secondary, rdtype)
+
     before = look()
     controller.run("shifted")
     controller.now += 3600
@@ -219,10 +224,16 @@ def test_not_promoted_before_it_is_shifted(controller):
 @pytest.mark.parametrize(
     "key, said",
     [
-        (Key("nobody", conftest.SECRET, "hmac-sha256"), "it does not know key nobody. (key_name, key_algorithm, key_secret) by this name"),
+        (
+            Key("nobody", conftest.SECRET, "hmac-sha256"),
+            "it does not know key nobody. (key_name, key_algorithm, key_secret) by this name",
+        ),
         (Key("replatform", conftest.WRONG, "hmac-sha256"), "it does not know key replatform."),
         (Key("replatform", conftest.SECRET, "hmac-sha512"), "it does not know key replatform."),
-        (Key("reader", conftest.SECRET, "hmac-sha256"), "it does not allow it to key reader. (key_name, key_algorithm, key_secret); allow it"),
+        (
+            Key("reader", conftest.SECRET, "hmac-sha256"),
+            "it does not allow it to key reader. (key_name, key_algorithm, key_secret); allow it",
+        ),
         (None, "it does not allow it to an update without a key; allow it"),
         (Key("replatform", "no base64!", "hmac-sha256"), "key_secret: the secret is not base64"),
     ],
@@ -269,10 +280,12 @@ def test_a_name_outside_the_zone_and_a_server_of_another_one(servers, controller
 
 def test_a_server_that_does_not_follow_is_waited_for_and_named(servers, controller):
     servers.secondary.stop()
+    controller.timeout = 0.3
     with pytest.raises(ReplatformError, match=f"{servers.secondary.address} does not answer for host-"):
         controller.run("lowered")
     assert servers.look(controller.name) == (3600, OLD), "all servers are asked before anything is changed"
     servers.secondary.start()
+    controller.timeout = 5
     servers.until(lambda: servers.look(controller.name, servers.secondary) == (3600, OLD))
     behind = controller.operation("lowered", propagation_timeout=0)
     behind._lagging = lambda record, rrset: (servers.secondary.address,)  # one whose transfers fail
