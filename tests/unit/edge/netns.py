@@ -5,6 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import ctypes
+import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -103,9 +105,11 @@ class Server:
 class Client:
     """Opens connections without a pause, and keeps who answered each, or what went wrong."""
 
-    def __init__(self, namespace: Namespace, address: str, port: int = 80) -> None:
+    def __init__(
+        self, namespace: Namespace, address: str, port: int = 80, how: t.Callable[[str, int], str] | None = None
+    ) -> None:
         self.answers: list[str] = []
-        self._namespace, self._address, self._port = namespace, address, port
+        self._address, self._port, self._ask = address, port, how or ask
         self._stop = threading.Event()
         self._seen = threading.Condition()
         self._thread = threading.Thread(target=namespace.within, args=(self._run,), daemon=True)
@@ -113,7 +117,7 @@ class Client:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            answer = ask(self._address, self._port)
+            answer = self._ask(self._address, self._port)
             with self._seen:
                 self.answers.append(answer)
                 self._seen.notify_all()
@@ -136,6 +140,45 @@ def ask(address: str, port: int) -> str:
             return connection.recv(100).decode() or "closed"
     except OSError as exc:
         return type(exc).__name__
+
+
+def ask_http(address: str, port: int) -> str:
+    """What C(/) answers, over a connection of its own."""
+    connection = http.client.HTTPConnection(address, port, timeout=20)
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        return answer.read().decode() if answer.status == 200 else str(answer.status)
+    except (OSError, http.client.HTTPException) as exc:
+        return type(exc).__name__
+    finally:
+        connection.close()
+
+
+class HttpServer:
+    """Answers each request with its name."""
+
+    def __init__(self, namespace: Namespace, name: str, port: int) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(name)))
+                self.end_headers()
+                self.wfile.write(name.encode())
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        class Quick(http.server.ThreadingHTTPServer):
+            request_queue_size = 512
+            daemon_threads = True
+
+        self.server = namespace.within(lambda: Quick(("", port), Handler))
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def end(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Host:
