@@ -30,18 +30,28 @@ class Takeover:
         self._nft = find("nft")
 
     def observe(self) -> takeover.World:
-        listing = self._list() if self._nft else {"nftables": []}
-        table = self._table(listing)
+        kept = _read(self._path)
         if self._present:
+            listing = self._list() if self._nft else {"nftables": []}
             silent = tuple(fault for each in self._plan.redirects for fault in silent_families(each.to_port))
-            return takeover.World(bool(self._nft), table, _read(self._path), silent, self._others(listing))
+            return takeover.World(bool(self._nft), self._table(listing), kept, silent, self._others(listing))
+        table = self._left()
         return takeover.World(
             nft=bool(self._nft),
             table=table,
-            kept=_read(self._path),
+            kept=kept,
             alone=() if self._force or table is None else self._unserved(table.ports),
             connections=open_connections(table.to_ports) if table else 0,
         )
+
+    def _left(self) -> Table | None:
+        """What there is to give back; nothing where the kernel has no nftables."""
+        try:
+            return self._table(self._list()) if self._nft else None
+        except ReplatformError:
+            if _read(self._path) is not None:
+                raise
+            return None
 
     def next_step(self, world: takeover.World) -> Decision:
         return takeover.next_step(self._plan, self._present, world)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Take the ports over again once the edge that has just been started knows its routes; until then it would answer 404.

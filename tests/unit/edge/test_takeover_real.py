@@ -232,3 +232,14 @@ def test_without_nftables(both, monkeypatch, tmp_path):
     monkeypatch.setattr(netns, "IP", "/usr/sbin/ip")
     assert both.take()["msg"].startswith("nft is not there; install the package nftables on this host")
     assert not both.give_back()["changed"]
+
+
+def test_a_kernel_without_nftables_has_nothing_to_give_back(both, monkeypatch, tmp_path):
+    (tmp_path / "nft").write_text("#!/bin/sh\necho 'netlink: Error: cache initialization failed' >&2; exit 1\n")
+    (tmp_path / "nft").chmod(0o755)
+    real = netns.environment()
+    monkeypatch.setattr(netns, "environment", lambda: {**real, "PATH": f"{tmp_path}:{real['PATH']}"})
+    assert not both.give_back()["changed"]
+    assert both.take()["msg"].startswith("nft -j failed, nothing of it is in effect: netlink: Error: cache")
+    both.path.write_text("")
+    assert both.give_back()["failed"]
