@@ -126,7 +126,7 @@ class Client:
         """Wait for O(count) more answers."""
         with self._seen:
             wanted = len(self.answers) + count
-            assert self._seen.wait_for(lambda: len(self.answers) >= wanted, 120)
+            assert self._seen.wait_for(lambda: len(self.answers) >= wanted, 600)
 
     def end(self) -> list[str]:
         self._stop.set()
@@ -136,7 +136,7 @@ class Client:
 
 def ask(address: str, port: int) -> str:
     try:
-        with socket.create_connection((address, port), 10) as connection:
+        with socket.create_connection((address, port), 60) as connection:
             return connection.recv(100).decode() or "closed"
     except OSError as exc:
         return type(exc).__name__
@@ -144,7 +144,7 @@ def ask(address: str, port: int) -> str:
 
 def ask_http(address: str, port: int) -> str:
     """What C(/) answers, over a connection of its own."""
-    connection = http.client.HTTPConnection(address, port, timeout=20)
+    connection = http.client.HTTPConnection(address, port, timeout=60)
     try:
         connection.request("GET", "/")
         answer = connection.getresponse()
@@ -159,8 +159,12 @@ class HttpServer:
     """Answers each request with its name."""
 
     def __init__(self, namespace: Namespace, name: str, port: int) -> None:
+        self.asked = 0
+        served = self
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                served.asked += 1
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(name)))
                 self.end_headers()
@@ -170,10 +174,11 @@ class HttpServer:
                 pass
 
         class Quick(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6
             request_queue_size = 512
             daemon_threads = True
 
-        self.server = namespace.within(lambda: Quick(("", port), Handler))
+        self.server = namespace.within(lambda: Quick(("::", port), Handler))
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def end(self) -> None:

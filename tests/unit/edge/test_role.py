@@ -32,19 +32,24 @@ case "$*" in show*) echo "${NEED_RELOAD:-no}";; esac
 """
 
 
-@pytest.fixture
-def host(tmp_path):
-    if os.geteuid():
-        pytest.skip("needs root, to make network namespaces")
-    made = netns.Host(tmp_path)
-    made.serve("swarm", 80)
-    made.serve("edge", 8081)
+def prepared(tmp_path):
+    host = netns.Host(tmp_path)
     for name in ("bin", "edge", "state"):
         (tmp_path / name).mkdir()
     (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
     (tmp_path / "bin/systemctl").chmod(0o755)
     (tmp_path / "edge.service").write_text("")
     (tmp_path / "play.yml").write_text(yaml.safe_dump(PLAY))
+    return host
+
+
+@pytest.fixture
+def host(tmp_path):
+    if os.geteuid():
+        pytest.skip("needs root, to make network namespaces")
+    made = prepared(tmp_path)
+    made.serve("swarm", 80)
+    made.serve("edge", 8081)
     yield made
     made.end()
 
@@ -110,6 +115,33 @@ def test_a_port_that_the_edge_does_not_listen_on_is_refused_by_its_variable(host
     said, changed, failed = play(host, tmp_path, edge_takeover=[{"port": 443, "to_port": 8443}])
     assert (changed, failed) == (0, 1)
     assert "edge_takeover: port 443 is to go to 8443, but the edge listens on 8081" in " ".join(said.split())
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The host with HTTP servers, the Swarm's and the edge."""
+    if os.geteuid():
+        pytest.skip("needs root, to make network namespaces")
+    made = prepared(tmp_path)
+    servers = [netns.HttpServer(made.namespace, "swarm", 80), netns.HttpServer(made.namespace, "edge", 8081)]
+    yield made, *servers
+    for server in (*servers, made):
+        server.end()
+
+
+def test_the_playbook_asks_every_route_where_clients_ask(web, tmp_path):
+    host, swarm, edge = web
+    (_read, serve) = yaml.safe_load((netns.ROOT / "playbooks/edge.yml").read_text())
+    wanted = ["Take over the ports that the Swarm holds", "Wait until every route answers where clients ask"]
+    tasks = [task for task in serve["tasks"][0]["block"] if task["name"] in wanted]
+    assert [task["name"] for task in tasks] == wanted
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "edge", "gather_facts": False, "tasks": tasks}]))
+    services = [{"name": "app", "host": "app.test", "path": "/"}]
+    said, changed, failed = play(host, tmp_path, edge_user="nobody", edge_services=services)
+    assert (changed, failed) == (2, 0), said
+    records = [json.loads(line) for line in (tmp_path / "state/journal.jsonl").read_text().splitlines()]
+    assert {record["phase"] for record in records} == {"cluster"}
+    assert (swarm.asked, edge.asked) == (0, 1), said
 
 
 def unit_lines(tmp_path, setting):
