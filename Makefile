@@ -12,6 +12,9 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
 # The stores that a handover is tested on, with what they load.
 STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1
+# The packet filter that an edge takes ports over with, and a name server for the records.
+NFTABLES := nftables libnftables1 libnftnl11 libjansson4 libedit2 libbsd0 libmd0
+BIND := bind9 bind9-libs bind9-dnsutils liblmdb0 libmaxminddb0 libfstrm0 libprotobuf-c1 libuv1 libjson-c5 libnghttp2-14 python3-dnspython
 SCRIPTS = $(shell git grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh')
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -58,8 +61,8 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 .PHONY: unit
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
-	@tools/apt-install zstd postgresql-15
-	@unpacked=$$(tools/apt-unpack docker-registry prometheus $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 2
+	@tools/apt-install zstd postgresql-15 iproute2 iptables
+	@unpacked=$$(tools/apt-unpack docker-registry prometheus $(STORES) $(NFTABLES) $(BIND)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 2
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
