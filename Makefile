@@ -44,7 +44,7 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@echo "report: artifacts/lab/report.html"
 
 .PHONY: test
-test: lint unit repositories sanity chart delivery molecule ## Run every test
+test: lint unit docs repositories release sanity chart delivery molecule ## Run every test
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
@@ -80,6 +80,17 @@ soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every 
 	@lab/prepare
 	@HYPOTHESIS_PROFILE=soak tools/molecule --all
 	@lab/engine stop
+
+.PHONY: docs
+docs: $(VENV)/.ready ## The handbook, in artifacts/handbook; a broken link fails
+	$(call say,Handbook)
+	@mkdocs --quiet build --strict
+	@echo "handbook: artifacts/handbook/index.html"
+
+.PHONY: release
+release: $(VENV)/.ready ## The archive and the changelog, in artifacts/release, used in an empty environment
+	$(call say,Release)
+	@tools/release
 
 .PHONY: sanity
 sanity: $(VENV)/.ready ## ansible-test sanity on the built artefact
