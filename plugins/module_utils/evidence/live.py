@@ -41,12 +41,16 @@ def look(seen: t.Mapping[str, t.Any], canary: str, amount: t.Callable[[str], t.A
         "run": read_run(seen["run"]) if seen.get("run") else None,
     }
     edges = seen.get("edges") or {}
-    for name, read in (("endpoints", _endpoints), ("shares", _shares(canary)), ("queries", _queries)):
-        faults = {host: _fault(results.get(name)) for host, results in edges.items()}
+    for name, of, read in (
+        ("endpoints", "endpoints", _endpoints),
+        ("shares", "weights", _shares(canary)),
+        ("queries", "queries", _queries),
+    ):
+        faults = {host: _fault(results.get(of)) for host, results in edges.items()}
         bad = [f"{host}: {fault or 'it was not asked'}" for host, fault in faults.items() if fault is not None]
         if bad:
             why[name] = "; ".join(bad)
-        found[name] = None if bad or not edges else {host: read(results[name]) for host, results in edges.items()}
+        found[name] = None if bad or not edges else {host: read(results[of]) for host, results in edges.items()}
     return {**found, "why": why}
 
 
@@ -82,11 +86,11 @@ def _endpoints(result: Result) -> list[dict[str, t.Any]]:
     """The status of each service's answer, None without one (the uri module says -1)."""
     return [
         {
-            "name": item["item"]["name"],
-            "url": f"http://{item['item']['host']}{item['item'].get('path') or '/'}",
+            "name": asked["name"],
+            "url": f"http://{asked['host']}{asked.get('path') or '/'}",
             "status": item["status"] if isinstance(item.get("status"), int) and item["status"] > 0 else None,
         }
-        for item in result["results"]
+        for asked, item in _items(result)
     ]
 
 
@@ -94,12 +98,19 @@ def _queries(result: Result) -> list[dict[str, t.Any]]:
     """Whether each answer holds what it has to."""
     return [
         {
-            "name": item["item"]["name"],
-            "service": item["item"]["service"],
-            "ok": not item.get("failed") and item["item"]["query"]["contains"] in (item.get("content") or ""),
+            "name": asked["name"],
+            "service": asked["service"],
+            "ok": item.get("status") == int(asked["query"].get("status", 200))
+            and asked["query"]["contains"] in (item.get("content") or ""),
         }
-        for item in result["results"]
+        for asked, item in _items(result)
     ]
+
+
+def _items(result: Result) -> t.Iterator[tuple[t.Any, Result]]:
+    """What a loop went through, each with its result."""
+    for item in result["results"]:
+        yield item[item.get("ansible_loop_var", "item")], item
 
 
 def _shares(canary: str) -> t.Callable[[Result], dict[str, float]]:
