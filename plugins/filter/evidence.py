@@ -23,7 +23,9 @@ def evidence_found(seen: t.Mapping[str, t.Any], canary: str = "k3s") -> dict[str
     try:
         return look(seen, canary, amount)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise AnsibleFilterError(f"evidence_found: these are not the results of the modules that look: {exc!r}") from exc
+        raise AnsibleFilterError(
+            f"evidence_found: these are not the results of the modules that look: {exc!r}"
+        ) from exc
 
 
 def evidence_verdicts(

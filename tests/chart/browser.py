@@ -87,7 +87,9 @@ class Browser:
         """Show a file on a screen, or as it is printed, with the colours that the reader prefers; returns when it is loaded."""
         self.said.clear()
         self.ask("Emulation.setDeviceMetricsOverride", **screen)
-        self.ask("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.ask(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
         self._loaded = False
         self.ask("Page.navigate", url=page.as_uri())
         while not self._loaded:

@@ -72,7 +72,9 @@ def report(folder: pathlib.Path) -> str:
     evidence_folder.fabricate(folder)
     judged = judge({}, {"why": {"nodes": LONG}}, Wanted(waived={"build_time": "<b>odd</b> & " + LONG}))
     nodes = [{"name": "node-1", "model": "NVIDIA-GH200-480GB"}]
-    (folder / "verify.json").write_text(json.dumps({"time": "2026-11-24T08:00:00Z", "verdicts": judged, "nodes": nodes}))
+    (folder / "verify.json").write_text(
+        json.dumps({"time": "2026-11-24T08:00:00Z", "verdicts": judged, "nodes": nodes})
+    )
     evidence = read_evidence(str(folder), write=False)
     template = (ROOT / "roles/evidence/templates/report.html.j2").read_text("utf-8")
     jinja = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -129,7 +131,16 @@ def test_the_report_has_all_its_parts(browser, pages):
     browser.open(pages["report"], PHONE, "light")
     heads = browser.value("[...document.querySelectorAll('h2')].filter(h => h.checkVisibility()).map(h => h.innerText)")
     assert [head.partition(":")[0].partition(",")[0] for head in heads] == [
-        *("Success criteria", "The move", "Services", "Decisions", "Nodes and GPUs", "Repository", "Endpoints", "Evidence")
+        *(
+            "Success criteria",
+            "The move",
+            "Services",
+            "Decisions",
+            "Nodes and GPUs",
+            "Repository",
+            "Endpoints",
+            "Evidence",
+        )
     ]
     assert browser.value("document.querySelectorAll('.verdict').length") == 16
     assert browser.value("[...document.querySelectorAll('.verdict')].every(one => one.scrollWidth <= innerWidth)")

@@ -17,7 +17,9 @@ def shares(nodes: t.Sequence[Object], pods: t.Sequence[Object], amount: t.Callab
     containers where that is more, and for its overhead; one that has ended, or has no node, asks for nothing
     (https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers).
     """
-    placed = [pod for pod in pods if pod["spec"].get("nodeName") and pod["status"].get("phase") in ("Pending", "Running")]
+    placed = [
+        pod for pod in pods if pod["spec"].get("nodeName") and pod["status"].get("phase") in ("Pending", "Running")
+    ]
     found: dict[str, t.Any] = {}
     for name in RESOURCES:
         has = sum(amount(node["status"].get("allocatable", {}).get(name, "0")) for node in nodes)

@@ -25,7 +25,9 @@ def read_run(answer: t.Any) -> dict[str, t.Any]:
         return {**dict.fromkeys(("build_s", "deploy_s", "time", "url")), "why": "it does not list the jobs of a run"}
     build = [job for job in jobs if str(job.get("name")).startswith(BUILD) or job.get("name") == PUBLISH]
     deploy = [job for job in jobs if job.get("name") == DEPLOY]
-    bad = [f"{job.get('name')}: {job.get('conclusion')}" for job in build + deploy if job.get("conclusion") != "success"]
+    bad = [
+        f"{job.get('name')}: {job.get('conclusion')}" for job in build + deploy if job.get("conclusion") != "success"
+    ]
     ends = [end for end in (_time(job, "completed_at") for job in build + deploy) if end is not None]
     whole = any(job.get("name") == PUBLISH for job in build) and len(build) > 1
     return {

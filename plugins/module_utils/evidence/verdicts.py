@@ -25,7 +25,7 @@ CRITERIA = {
     "rag": "RAG pipeline, queries answered",
     "build_time": "Time to build",
     "deploy_time": "Time to deploy",
-    "cost": "Node-hours a day",
+    "cost": "Cost, node-hours a day",
     "services_left": "Services left on the Swarm",
     "nodes_left": "Nodes left in the Swarm",
 }
@@ -73,7 +73,9 @@ def judge(report: Report, found: Report, wanted: Wanted) -> list[dict[str, t.Any
     """
     unknown = sorted(set(wanted.waived) - set(CRITERIA))
     if unknown:
-        raise ValueError(f"evidence_waived names {', '.join(unknown)}, which is no criterion: they are {', '.join(CRITERIA)}")
+        raise ValueError(
+            f"evidence_waived names {', '.join(unknown)}, which is no criterion: they are {', '.join(CRITERIA)}"
+        )
     measures = {measure.key: measure for measure in [*_recorded(report, wanted), *_seen(report, found, wanted)]}
     return [_verdict(measures[key], wanted.waived.get(key, "")) for key in CRITERIA]
 
@@ -166,10 +168,9 @@ def _workflow(paths: t.Sequence[str] | None, wanted: Wanted, why: str | None) ->
 def _edge(found: Report, wanted: Wanted, why: Report) -> t.Iterator[Measure]:
     reach = "set evidence_services to the services that the edge routes, and see that every host of group edge can be reached"
     endpoints, shares, queries = (found.get(name) for name in ("endpoints", "shares", "queries"))
-    source = f"the edge{' on ' + _names(endpoints or shares or queries) if endpoints or shares or queries else ''}"
-    behind = {
-        name: min(edge.get(name, 0.0) for edge in shares.values()) for name in wanted.services
-    } if shares else {}
+    edges = endpoints or shares or queries or {}
+    source = f"the edge on {_names(edges)}"
+    behind = {name: min(edge.get(name, 0.0) for edge in shares.values()) for name in wanted.services} if shares else {}
     share = min(behind.values(), default=None)
     yield _live(
         "share",
@@ -181,7 +182,9 @@ def _edge(found: Report, wanted: Wanted, why: Report) -> t.Iterator[Measure]:
         _names(f"{name} {words.number(part)} %" for name, part in behind.items() if part < 100),
         lambda figure: f"{words.number(figure)} %",
     )
-    yield _all("endpoints", _by_name(endpoints, lambda one: one["status"] == 200), source, _mend(why.get("endpoints"), reach))
+    yield _all(
+        "endpoints", _by_name(endpoints, lambda one: one["status"] == 200), source, _mend(why.get("endpoints"), reach)
+    )
     yield _all(
         "rag",
         _by_name(queries, lambda one: one["ok"]),
@@ -215,7 +218,11 @@ def _cost(found: Report, wanted: Wanted, why: Report) -> Measure:
     """Machines that are paid for: those that the Swarm ran on, against the cluster's nodes and the machines beside it."""
     nodes, asked = found.get("nodes"), found.get("asked") or {}
     machines = None if nodes is None else len(nodes) + wanted.machines_beside
-    parts = [f"{words.percent(asked[key])} of the {name}" for key, name in (("cpu", "CPU"), ("memory", "memory")) if asked.get(key) is not None]
+    parts = [
+        f"{words.percent(asked[key])} of the {name}"
+        for key, name in (("cpu", "CPU"), ("memory", "memory"))
+        if asked.get(key) is not None
+    ]
     detail = f"requests take {' and '.join(parts)}" if parts else "what is requested was not measured"
     return _live(
         "cost",
@@ -231,6 +238,7 @@ def _cost(found: Report, wanted: Wanted, why: Report) -> Measure:
 def _all(key: str, named: t.Mapping[str, bool] | None, source: str, mend: str) -> Measure:
     good = None if named is None else sum(named.values())
     count = len(named or {})
+    silent = _names(name for name, well in (named or {}).items() if not well)
     return _live(
         key,
         good if count else None,
@@ -238,11 +246,13 @@ def _all(key: str, named: t.Mapping[str, bool] | None, source: str, mend: str) -
         lambda figure: figure == count,
         source,
         mend,
-        _names(name for name, well in (named or {}).items() if not well),
+        f"not so: {silent}" if silent else "",
     )
 
 
-def _by_name(edges: t.Mapping[str, t.Sequence[Report]] | None, well: t.Callable[[Report], bool]) -> dict[str, bool] | None:
+def _by_name(
+    edges: t.Mapping[str, t.Sequence[Report]] | None, well: t.Callable[[Report], bool]
+) -> dict[str, bool] | None:
     """Each by name, well where it is so through every edge."""
     if edges is None:
         return None

@@ -97,7 +97,9 @@ def test_a_result_that_is_none_leaves_a_reason(name: str, result: t.Any, why: st
     assert found["why"] == {name: why}
 
 
-@pytest.mark.parametrize(("name", "figure"), [("endpoints", "endpoints"), ("weights", "shares"), ("queries", "queries")])
+@pytest.mark.parametrize(
+    ("name", "figure"), [("endpoints", "endpoints"), ("weights", "shares"), ("queries", "queries")]
+)
 def test_an_edge_that_could_not_be_asked_makes_the_figure_none(name: str, figure: str) -> None:
     lost = {"unreachable": True, "msg": "timed out"}
     for result in (lost, {"results": [{"item": {}, **lost}]}):
@@ -109,7 +111,9 @@ def test_an_edge_that_could_not_be_asked_makes_the_figure_none(name: str, figure
     assert look(seen(edges={}), "k3s", amount)[figure] is None
 
 
-@pytest.mark.parametrize("answer", [{"status": 500, "content": "kept"}, {"status": 200}, {"status": -1, "failed": True}])
+@pytest.mark.parametrize(
+    "answer", [{"status": 500, "content": "kept"}, {"status": 200}, {"status": -1, "failed": True}]
+)
 def test_a_query_needs_its_status_and_its_words(answer: t.Any) -> None:
     world = seen()
     world["edges"]["edge"]["queries"]["results"] = [{"item": QUERY, **answer}]

@@ -144,7 +144,7 @@ def test_where_and_when_a_figure_was_measured_is_told() -> None:
     assert found["failed"]["told"] == "report.json: cutover.requests.failed, recorded 23 November 2026, 10:31 UTC"
     assert found["share"]["told"] == "the edge on edge: the weights of 2 services, now"
     assert found["cost"]["told"] == "the cluster's API and the inventory, now; requests take 25 % of the CPU"
-    assert found["cost"]["line"].startswith("met     Node-hours a day: 48 (wanted: at most 48")
+    assert found["cost"]["line"].startswith("met     Cost, node-hours a day: 48 (wanted: at most 48")
     assert [key for key, verdict in found.items() if not verdict["live"]] == [
         *("phases", "protected", "requests", "failed", "build_time", "deploy_time", "services_left", "nodes_left")
     ]

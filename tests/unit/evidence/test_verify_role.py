@@ -41,7 +41,7 @@ class Edge(http.server.BaseHTTPRequestHandler):
 
     states: t.Mapping[str, int]
     weights: t.Mapping[str, int]
-    asked: t.List[str]
+    asked: list[str]
 
     def log_message(self, *_args: t.Any) -> None:
         """Says nothing."""
@@ -55,7 +55,7 @@ class Edge(http.server.BaseHTTPRequestHandler):
             return self._say(200, {"text": "kept"})
         return self._say(self.states[service], {})
 
-    def _weighted(self, name: str) -> t.Dict[str, t.Any]:
+    def _weighted(self, name: str) -> dict[str, t.Any]:
         k3s = self.weights[name]
         parts = [{"name": f"{name}-swarm", "weight": 100 - k3s}, {"name": f"{name}-k3s", "weight": k3s}]
         return {"name": f"{name}@file", "status": "enabled", "weighted": {"services": parts}}
@@ -151,12 +151,21 @@ class Fleet:
         inventory = {
             "hosts": self.hosts,
             "vars": self.variables,
-            "children": {group: {"hosts": dict.fromkeys(names, {})} for group, names in groups.items()},
+            "children": {group: {"hosts": {name: {} for name in names}} for group, names in groups.items()},
         }
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": inventory}))
         playbook = ROOT / "playbooks/verify.yml"
-        command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.folder / "hosts.yml")]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "400"}
+        command = [
+            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            str(self.folder / "hosts.yml"),
+        ]
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "400",
+        }
         done = subprocess.run(
             [*command, str(playbook), *options],
             cwd=ROOT,
@@ -216,8 +225,8 @@ def test_what_can_be_seen_is_looked_at_now_and_nothing_is_changed(fleet: Fleet) 
     assert len(foreseen) == 16 and {line.split()[0] for line in foreseen.values()} == {"met"}
     assert "s API, now" in foreseen["Nodes Ready"]
     assert "recorded 23 November 2026" in foreseen["Requests failed"]
-    assert foreseen["Node-hours a day"].startswith("met 48 ")
-    assert "requests take 12 % of the CPU and 12 % of the memory" in foreseen["Node-hours a day"]
+    assert foreseen["Cost, node-hours a day"].startswith("met 48 ")
+    assert "requests take 12 % of the CPU and 12 % of the memory" in foreseen["Cost, node-hours a day"]
     assert foreseen["Time to build"].startswith("met 5 min 00 s")
     assert foreseen["Time to deploy"].startswith("met 2 min 00 s")
     assert {request.split()[0] for request in fleet.asked} == {"GET"}
