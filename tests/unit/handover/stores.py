@@ -69,7 +69,9 @@ class Server:
 
     def __init__(self, folder: pathlib.Path, command: t.Sequence[str], account: str | None = ACCOUNT) -> None:
         self.folder = folder
-        loop = 'while :; do "$@" || true; [ -e stopped ] && exit; sleep 0.2; while [ -e wait ]; do sleep 0.2; done; done'
+        loop = (
+            'while :; do "$@" || true; [ -e stopped ] && exit; sleep 0.2; while [ -e wait ]; do sleep 0.2; done; done'
+        )
         with open(folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [*(become(account) if account else []), "sh", "-c", loop, "sh", *command],
