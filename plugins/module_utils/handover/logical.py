@@ -219,9 +219,8 @@ def _follows(subscriber: Instance, primary: Instance) -> Decision | None:
 def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
     """O(other) is the primary and O(target) follows it, or will."""
     pooler = world.pooler
-    if pooler.leads_to != other.address:
-        return Refused(f"the pooler leads to {pooler.leads_to}, which is not the primary: say released first")
-    if wanted.state == "primary" and pooler.paused and _ready(target, other):
+    held = pooler.paused and pooler.leads_to == other.address
+    if wanted.state == "primary" and held and _ready(target, other):
         return _hold(pooler, target, other)
     step: Decision | None = _serve(world, other)
     if step:
