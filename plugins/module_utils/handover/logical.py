@@ -95,7 +95,9 @@ def next_step(world: World, wanted: Wanted) -> Decision:
         if one and one.busy:
             return Step("wait_for_script", {"at": one.address}, changes=False)
         if one and one.follows not in ("", wanted.target, wanted.other):
-            return Refused(f"{one.address} follows {one.follows}: drop that subscription, or name {one.follows} as the other one")
+            return Refused(
+                f"{one.address} follows {one.follows}: drop that subscription, or name {one.follows} as the other one"
+            )
     if target and other and target.system == other.system:
         return Refused(f"{target.address} and {other.address} are the same instance: name two")
     if wanted.state == "released":
@@ -235,8 +237,9 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     faults = readiness_faults(target, other)
     if faults:
         return Refused("; ".join(faults))
-    if target.facts.stale_views:
-        return Step("refresh", {"at": target.address, "views": len(target.facts.stale_views)})
+    if target.facts.stale_views or target.facts.unanalyzed:
+        facts = target.facts
+        return Step("analyze", {"at": target.address, "tables": facts.unanalyzed, "views": len(facts.stale_views)})
     if other.lsn - other.confirmed > wanted.max_lag:
         return Step("wait_for_lag", {"at": target.address}, changes=False)
     if wanted.state == "standby":
@@ -271,11 +274,7 @@ def _pair(target: Instance, other: Instance, wanted: Wanted) -> Decision | None:
     if not copied:
         return Step("copy_schema", {"at": target.address, "from": other.address})
     # What its own slot would keep is of no use, and bars the way to the next handover.
-    return (
-        _orphan(target)
-        or _published(target)
-        or Step("subscribe", {"at": target.address, "to": other.address})
-    )
+    return _orphan(target) or _published(target) or Step("subscribe", {"at": target.address, "to": other.address})
 
 
 def _published(one: Instance) -> Step | None:
@@ -320,7 +319,9 @@ def _alone(world: World, wanted: Wanted) -> Decision:
     if target is None:
         return Refused(f"{wanted.target} does not answer: bring it back first")
     if target.follows:
-        return Refused(f"{target.address} follows {target.follows}: make it the primary first, or say alone of the other one")
+        return Refused(
+            f"{target.address} follows {target.follows}: make it the primary first, or say alone of the other one"
+        )
     if world.pooler.leads_to != target.address and not target.slot and not (other and other.follows):
         return Refused(f"the pooler leads to {world.pooler.leads_to}: make {target.address} the primary first")
     step = _serve(world, target)
@@ -380,7 +381,7 @@ def _changes(step: Step, one: Instance, beside: Instance | None) -> dict[str, t.
         "turn": {"follows": step.data.get("to"), "running": True, "pending": 0},
         "unsubscribe": {"follows": "", "running": False},
         "drop_slot": {"slot": False},
-        "refresh": {"facts": replace(one.facts, stale_views=())},
+        "analyze": {"facts": replace(one.facts, stale_views=(), unanalyzed=0)},
         "wait_for_copy": {"pending": 0},
         "wait_for_stream": {"running": True},
     }
@@ -392,6 +393,8 @@ def _appear(world: World, at: str) -> World:
     there = world.target or world.other
     if there is None:
         return world
-    seen = replace(there, address=at, system="", read_only=True, fenced=True, slot=False, follows=there.address, running=True)
+    seen = replace(
+        there, address=at, system="", read_only=True, fenced=True, slot=False, follows=there.address, running=True
+    )
     there = replace(there, slot=True, confirmed=there.lsn)
     return replace(world, target=there, other=seen) if world.target else replace(world, target=seen, other=there)

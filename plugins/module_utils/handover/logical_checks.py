@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # The first with gen_random_uuid() of its own and sequences whose state can be read as here; older ones have no security fixes either.
 OLDEST = 13
@@ -19,7 +19,7 @@ class Facts:
 
     Names of tables are C(schema.table). O(identityless) are those whose updates can't be published, O(filled) those that have rows,
     O(unlogged) and O(large_objects) what is not replicated, O(always) triggers that would fire on both sides, O(stale_views) the
-    materialized views that have no contents yet. O(roles) are those that own something or have a right in it, O(settings) what
+    materialized views that have no contents yet, O(unanalyzed) how many tables the planner knows nothing of. O(roles) are those that own something or have a right in it, O(settings) what
     C(ALTER DATABASE ... SET) has set, O(rw_roles) the roles whose settings say whether transactions are read-only. What begins with
     O(available_) is what the instance has. O(logical_slots) are those of others in this database, O(prepared) transactions that
     are prepared and not committed.
@@ -41,6 +41,7 @@ class Facts:
     large_objects: int = 0
     always: t.Sequence[str] = ()
     stale_views: t.Sequence[str] = ()
+    unanalyzed: int = 0
     extensions: t.Sequence[str] = ()
     available_extensions: t.Sequence[str] = ()
     roles: t.Sequence[str] = ()
@@ -93,7 +94,9 @@ def _instance(at: str, facts: Facts) -> list[str]:
     """What both need, for either is the publisher one day."""
     faults = []
     if not facts.superuser:
-        faults.append(f"the user is no superuser of {at}, which freezing the schema needs: ALTER ROLE ... SUPERUSER there")
+        faults.append(
+            f"the user is no superuser of {at}, which freezing the schema needs: ALTER ROLE ... SUPERUSER there"
+        )
     if facts.wal_level != "logical":
         faults.append(f"{at} has wal_level {facts.wal_level}: set it to logical and restart it")
     for free, what, setting in (

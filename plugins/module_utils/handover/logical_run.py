@@ -44,10 +44,16 @@ class LogicalSwitchover:
         self.shared = switchover_run.Switchover(place, params, check_mode)
         self.place = place
         self.params = params
-        options = ("state", "target", "other", "overwrite", "max_lag", "grace")
-        self.wanted = logical.Wanted(*(params[one] or "" if one == "other" else params[one] for one in options))
-        self._facts: dict[tuple[str, ...], Facts] = {}
-        self._schemas: dict[tuple[str, ...], str] = {}
+        self.wanted = logical.Wanted(
+            params["state"],
+            params["target"],
+            params["other"] or "",
+            overwrite=params["overwrite"],
+            max_lag=params["max_lag"],
+            grace_s=params["grace"],
+        )
+        self._facts: dict[str, Facts] = {}
+        self._schemas: dict[str, str] = {}
 
     def next_step(self, world: logical.World) -> Decision:
         return logical.next_step(world, self.wanted)
@@ -94,8 +100,8 @@ class LogicalSwitchover:
         if step.name == "publish":
             arguments["publish"] = (self.run("FINGERPRINT", at).strip(),)
         printed = self.run(step.name.upper(), at, *arguments.get(step.name, ())).split()
-        if step.name in ("empty", "copy_schema", "subscribe", "refresh"):
-            self._facts.clear()
+        self._facts.clear()
+        self._schemas.clear()
         said = {"fence": "ended_sessions", "turn": "compared"}.get(step.name)
         return {said: int(printed[-1])} if said else None
 
@@ -109,18 +115,15 @@ class LogicalSwitchover:
         return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
 
     def _with_facts(self, one: logical.Instance, beside: logical.Instance) -> logical.Instance:
-        """What is asked for changes with the steps of this run, see C(act), and as tables are copied."""
-        key = (one.address, one.freeze, one.follows, str(one.pending))
-        if key not in self._facts:
+        """Asked for again after each step, and not while one waits. The schema is, once there is something to compare it with."""
+        if one.address not in self._facts:
             facts = parse_facts(self.run("FACTS", one.address))
             facts["free"] = int(self.run("FREE", one.address)) if one.address == self.wanted.target else None
-            self._facts[key] = Facts(**facts)
-        schema = ""
-        if one.recorded and (one.follows or beside.follows):
-            if key not in self._schemas:
-                self._schemas[key] = self.run("FINGERPRINT", one.address).strip()
-            schema = self._schemas[key]
-        return replace(one, facts=self._facts[key], schema=schema)
+            self._facts[one.address] = Facts(**facts)
+        followed = (one.follows or beside.follows) and not one.pending and not beside.pending
+        if one.recorded and followed and one.address not in self._schemas:
+            self._schemas[one.address] = self.run("FINGERPRINT", one.address).strip()
+        return replace(one, facts=self._facts[one.address], schema=self._schemas.get(one.address, ""))
 
     def _still(self, step: Step) -> bool:
         decision = self.next_step(self.observe())
@@ -149,9 +152,11 @@ def parse_instance(at: str, text: str) -> logical.Instance | None:
     """The instance at O(at) from the line of JSON that it printed, or nothing when it did not answer."""
     if not text.strip():
         return None
-    seen = json.loads(text)
+    seen: dict[str, t.Any] = json.loads(text)
     conninfo = dict(re.findall(r"(\w+)=(\S*)", seen.pop("conninfo") or ""))
-    follows = f"{conninfo['host']}:{conninfo['port']}" if conninfo else ""
-    positions = {name: parse_lsn(seen.pop(name) or "") for name in ("lsn", "confirmed")}
-    texts = {name: seen.pop(name) or "" for name in ("freeze", "recorded")}
-    return logical.Instance(address=at, follows=follows, **positions, **texts, **seen)
+    seen["follows"] = f"{conninfo['host']}:{conninfo['port']}" if conninfo else ""
+    for name in ("lsn", "confirmed"):
+        seen[name] = parse_lsn(seen[name] or "")
+    for name in ("freeze", "recorded"):
+        seen[name] = seen[name] or ""
+    return logical.Instance(address=at, **seen)

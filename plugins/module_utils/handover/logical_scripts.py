@@ -104,12 +104,13 @@ SELECT json_build_object(
     - (SELECT count(*) FROM pg_stat_subscription WHERE pid IS NOT NULL AND subname <> '{NAME}'),
   'size', pg_database_size(current_database()),
   'tables', (SELECT count(*) FROM {_MINE} WHERE relkind IN ('r', 'p')),
-  'identityless', {_tables("relkind IN ('r', 'p') AND relpersistence = 'p' AND (relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))")},
+  'identityless', {_tables("relkind = 'r' AND relpersistence = 'p' AND (relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))")},
   'unlogged', {_tables("relkind IN ('r', 'p') AND relpersistence = 'u'")},
   'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
   'always', (SELECT coalesce(json_agg({_TABLE} || '.' || tgname), '[]') FROM {_MINE} JOIN pg_trigger ON tgrelid = c.oid
     WHERE NOT tgisinternal AND tgenabled IN ('A', 'R')),
   'stale_views', {_tables("relkind = 'm' AND NOT relispopulated")},
+  'unanalyzed', (SELECT count(*) FROM {_MINE} WHERE relkind = 'r' AND reltuples < 0),
   'extensions', (SELECT json_agg(extname) FROM pg_extension),
   'available_extensions', (SELECT json_agg(name) FROM pg_available_extensions),
   'roles', (SELECT coalesce(json_agg(DISTINCT rolname), '[]') FROM pg_shdepend JOIN pg_roles r ON r.oid = refobjid
@@ -163,7 +164,7 @@ SQL
 FINGERPRINT = (
     BEGIN
     + _PROGRAM
-    + rf"""
+    + r"""
 answer "$dump | sha256sum | cut -c 1-64" '' ''
 """
 )
@@ -172,11 +173,11 @@ answer "$dump | sha256sum | cut -c 1-64" '' ''
 COPY_SCHEMA = (
     BEGIN
     + _PROGRAM
-    + rf"""
+    + r"""
 alone
 limit=0
 schema=$(answer "$dump | base64 -w 0" "$1" "$2" | base64 -d)
-[ -n "$schema" ] || {{ echo "error: the schema of $1:$2 could not be dumped" >&2; exit 1; }}
+[ -n "$schema" ] || { echo "error: the schema of $1:$2 could not be dumped" >&2; exit 1; }
 printf '%s\n' "$schema" | change --single-transaction >/dev/null
 """
 )
@@ -246,7 +247,7 @@ SUBSCRIBE = (
     + rf"""
 alone
 limit=0
-change -v to_host="$1" -v to_port="$2" -v copy=true 2>"$lock.said" <<'SQL' || {{ cat "$lock.said" >&2; exit 1; }}
+change -v to_host="$1" -v to_port="$2" -v copy=true <<'SQL'
 {_SUBSCRIBE}
 SQL
 """
@@ -290,7 +291,7 @@ SQL
 # was committed without waiting for that.
 FENCE = (
     BEGIN
-    + rf"""
+    + r"""
 alone
 change -v database="$database" <<'SQL'
 ALTER DATABASE :"database" SET default_transaction_read_only = on;
@@ -299,9 +300,10 @@ DECLARE beginning int[] := ARRAY(SELECT pid FROM pg_locks WHERE classid = 'pg_da
   AND objid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid());
 BEGIN
   FOR _each IN 1..400 LOOP
-    EXIT WHEN NOT EXISTS (SELECT FROM pg_locks WHERE classid = 'pg_database'::regclass AND pid = ANY (beginning));
+    IF NOT EXISTS (SELECT FROM pg_locks WHERE classid = 'pg_database'::regclass AND pid = ANY (beginning)) THEN RETURN; END IF;
     PERFORM pg_sleep(0.01);
   END LOOP;
+  RAISE 'sessions have not begun within 4 s, so nothing is handed over: end them first';
 END $body$;
 CREATE TEMP TABLE ended AS SELECT pid, backend_start FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND datname = current_database() AND application_name <> 'replatform-handover';
@@ -313,7 +315,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM ended JOIN pg_stat_activity USING (pid, backend_start)) THEN RETURN; END IF;
     PERFORM pg_sleep(0.01);
   END LOOP;
-  RAISE 'sessions did not end within 4 s, so clients go on as before: end them first';
+  RAISE 'sessions did not end within 4 s, so nothing is handed over: end them first';
 END $body$;
 ALTER DATABASE :"database" SET replatform.fenced = on;
 SELECT pg_logical_emit_message(true, 'replatform', 'fenced') \gset
@@ -339,13 +341,17 @@ TURN = (
 alone
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-here >"$work/sequences" <<'SQL'
+here -v work="$work" -v bytes="$3" <<'SQL'
+\cd :work
+DO $body$ BEGIN
+  IF EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())
+  THEN RAISE 'there are prepared transactions: COMMIT PREPARED or ROLLBACK PREPARED them'; END IF;
+END $body$;
+\o sequences
 SELECT format($q$SELECT format('SELECT pg_catalog.setval(%%L, %%s, %%L);', %L, last_value, is_called) FROM %I.%I$q$,
   format('%I.%I', n.nspname, c.relname), n.nspname, c.relname) FROM {_MINE} WHERE relkind = 'S' AND relpersistence = 'p'
 ORDER BY n.nspname, c.relname \gexec
-SQL
-PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off" at "$1" "$2" --single-transaction -f "$work/sequences" >/dev/null
-here -v bytes="$3" >"$work/queries" <<'SQL'
+\o queries
 SELECT format($q$SELECT %L, count(*), coalesce(sum(('x' || substr(md5(t::text), 1, 16))::bit(64)::bigint::numeric), 0) FROM %I.%I t;$q$,
   name, nspname, relname)
 FROM (SELECT {_TABLE} AS name, nspname, relname, sum(pg_table_size(c.oid)) OVER (ORDER BY pg_table_size(c.oid), c.oid) AS upto
@@ -353,6 +359,7 @@ FROM (SELECT {_TABLE} AS name, nspname, relname, sum(pg_table_size(c.oid)) OVER 
 SELECT format('SELECT %L, last_value, is_called FROM %I.%I;', 'sequence ' || {_TABLE}, nspname, relname)
 FROM {_MINE} WHERE relkind = 'S' AND relpersistence = 'p' ORDER BY 1;
 SQL
+PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off" at "$1" "$2" --single-transaction -f "$work/sequences" >/dev/null
 at "$1" "$2" -f "$work/queries" >"$work/there" & there=$!
 here -f "$work/queries" >"$work/here"
 wait "$there"
@@ -361,7 +368,7 @@ if ! cmp -s "$work/here" "$work/there"; then
     "differ between the two, so nothing is handed over: find out who wrote to $1:$2" >&2
   exit 1
 fi
-change -v to_host="$1" -v to_port="$2" -v copy=false 2>"$work/said" <<'SQL' || {{ cat "$work/said" >&2; exit 1; }}
+change -v to_host="$1" -v to_port="$2" -v copy=false <<'SQL'
 {_SUBSCRIBE}
 SQL
 wc -l <"$work/here"
@@ -386,7 +393,8 @@ SQL
 """
 )
 
-REFRESH = (
+# What no dump and no subscription brings along.
+ANALYZE = (
     BEGIN
     + rf"""
 alone
@@ -394,6 +402,7 @@ limit=0
 change >/dev/null <<'SQL'
 SELECT format('REFRESH MATERIALIZED VIEW %I.%I', nspname, relname) FROM {_MINE} WHERE relkind = 'm' AND NOT relispopulated
 ORDER BY c.oid \gexec
+ANALYZE;
 SQL
 """
 )

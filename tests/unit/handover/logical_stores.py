@@ -41,7 +41,7 @@ def newer() -> pathlib.Path | None:
 class Fleet(stores.Fleet):
     """The second instance is of the newer PostgreSQL, or of Debian's, too, with O(same)."""
 
-    def __init__(self, program: str, libraries: str, same: bool = False) -> None:  # pylint: disable=super-init-not-called
+    def __init__(self, program: str, libraries: str, same: bool = False) -> None:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replatform-stores-"))
         self.folder.chmod(0o755)
         self.swarm = stores.Postgres(self.folder / "swarm")
@@ -70,7 +70,9 @@ class Fleet(stores.Fleet):
     def primary(self) -> stores.Postgres:
         return next(one for one in (self.swarm, self.k3s) if str(one.port) in self.pooler.file.read_text())
 
-    def run(self, state: str, target: stores.Postgres, die: t.Sequence[object] = (), **changes: t.Any) -> dict[str, t.Any]:
+    def run(
+        self, state: str, target: stores.Postgres, die: t.Sequence[object] = (), **changes: t.Any
+    ) -> dict[str, t.Any]:
         path = self.folder / "params.json"
         path.write_text(json.dumps({**self.params(state, target, compare=16 << 20), **changes}))
         done = subprocess.run(
