@@ -358,11 +358,11 @@ FROM (SELECT {_TABLE} AS name, nspname, relname, sum(pg_table_size(c.oid)) OVER 
   FROM {_MINE} WHERE relkind = 'r' AND relpersistence = 'p') tables WHERE upto <= :bytes ORDER BY upto;
 SELECT format('SELECT %L, last_value, is_called FROM %I.%I;', 'sequence ' || {_TABLE}, nspname, relname)
 FROM {_MINE} WHERE relkind = 'S' AND relpersistence = 'p' ORDER BY 1;
+\o here
+\i queries
 SQL
-PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off" at "$1" "$2" --single-transaction -f "$work/sequences" >/dev/null
-at "$1" "$2" -f "$work/queries" >"$work/there" & there=$!
-here -f "$work/queries" >"$work/here"
-wait "$there"
+PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off" at "$1" "$2" \
+  -c '\o /dev/null' -f "$work/sequences" -c '\o' -f "$work/queries" >"$work/there"
 if ! cmp -s "$work/here" "$work/there"; then
   echo "error: $(diff "$work/here" "$work/there" | sed -n 's/^[<>] \([^|]*\).*/\1/p' | sort -u | head -n 3 | paste -s -d ,)" \
     "differ between the two, so nothing is handed over: find out who wrote to $1:$2" >&2
