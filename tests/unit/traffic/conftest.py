@@ -17,7 +17,15 @@ import typing as t
 
 import pytest
 
-LONG = {"test_breach_real.py", "test_role_real.py", "test_ways_real.py"}
+LONG = {
+    "test_breach_real.py",
+    "test_disk_full_real.py",
+    "test_frozen_real.py",
+    "test_killed_real.py",
+    "test_restart_real.py",
+    "test_role_real.py",
+    "test_ways_real.py",
+}
 SAMPLE = 3
 
 
