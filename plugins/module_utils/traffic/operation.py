@@ -375,6 +375,8 @@ class ShiftOperation:
 
         None when Traefik does not count by router (C(addRoutersLabels) is off, or the service is TCP).
         """
+        if now.started_s != before.started_s:
+            before = Snapshot({}, {})  # Traefik was restarted and counts from nothing
         names = [name for name in (route.name, f"{route.name}-safe") if name in now.routers]
         if not names and (
             route.protocol == "tcp" or any(now.service(name).total for name, _side, _weight in route.children())

@@ -8,6 +8,7 @@ import http.server
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 LONG = {
     "test_breach_real.py",
     "test_disk_full_real.py",
+    "test_edges_down_real.py",
     "test_frozen_real.py",
     "test_killed_real.py",
     "test_restart_real.py",
@@ -222,8 +224,8 @@ metrics: {{prometheus: {{entryPoint: traefik, addRoutersLabels: true, addService
 providers: {{providersThrottleDuration: 100ms, file: {{directory: "{self.dynamic_dir}", watch: true}}}}
 """
         )
-        self.process = subprocess.Popen([_traefik(), f"--configFile={config}"], stdout=subprocess.DEVNULL)
-        until(lambda: self.get("/api/overview") == 200)
+        self._command = [_traefik(), f"--configFile={config}"]
+        self.start()
 
     @property
     def api_url(self) -> str:
@@ -239,9 +241,14 @@ providers: {{providersThrottleDuration: 100ms, file: {{directory: "{self.dynamic
         finally:
             connection.close()
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(lambda: self.get("/api/overview") == 200)
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.send_signal(signal.SIGCONT)
+        self.process.wait(timeout=60)
 
 
 def _traefik() -> str:
