@@ -123,22 +123,22 @@ class Watch:
         """
         time.sleep(SETTLE_S)  # see SETTLE_S
         probes = Probes(self._canary, self._route.health)
-        asked = [Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)]
+        probed, queried = Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)
         with contextlib.ExitStack() as beside:
             if self._counter:
                 self._counter.begin()
                 beside.enter_context(Beside(self._counter.look, _TABLES_S).running())
-            for each in asked:
+            for each in (probed, queried):
                 beside.enter_context(each.running())
             away = 0
-            while (seen := self._run(asked)) is None:
+            while (seen := self._run(probed, queried)) is None:
                 away += 1
                 self._await_edge(away)
         seen.away = away
         seen.queries = self._queries.values
         return seen
 
-    def _run(self, asked: list[Beside]) -> Watched | None:
+    def _run(self, probed: Beside, queried: Beside) -> Watched | None:
         """One watch; None when Traefik was restarted meanwhile, or does not answer."""
         plan, seen = self._plan, Watched()
         begin, start = time.monotonic(), self._read()
@@ -157,7 +157,8 @@ class Watch:
             if now is None or now.started_s != start.started_s:
                 return None
             self._count(seen, now, start)
-            fault = next(filter(None, [each.take_fault() for each in asked]), "")
+            # A server that hangs is asked less often than a row of failed checks lasts: what was said of it stands until it answers.
+            fault = probed.said or queried.take_fault()
             if checks.look(seen.seconds, seen.canary, fault):
                 seen.reason, seen.breached = checks.reason, True
             if seen.clients is not None and client_checks.look(seen.seconds, seen.clients):

@@ -144,16 +144,24 @@ class Backend:
 
 
 class Traffic:
-    """Asks the edge about O(rate) times a second until stopped, and keeps every answer as (status, side)."""
+    """Asks the edge about O(rate) times a second until stopped, and keeps every answer as (status, side).
+
+    C(asked) is when the request was sent that has no answer yet, on the monotonic clock; 0 when there is none.
+    """
 
     def __init__(self, port: int, host: str, rate: float = 200.0) -> None:
         self.answers: list[tuple[int, str]] = []
+        self.asked = 0.0
         self._stop = threading.Event()
         self._port, self._host, self._pause = port, host, 1.0 / rate
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         self._stop.set()
@@ -163,6 +171,7 @@ class Traffic:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         while not self._stop.wait(self._pause):
             try:
+                self.asked = time.monotonic()
                 connection.request("GET", "/whoami", headers={"Host": self._host})
                 answer = connection.getresponse()
                 answer.read()
@@ -170,6 +179,7 @@ class Traffic:
             except (OSError, http.client.HTTPException):
                 connection.close()
                 self.answers.append((0, ""))
+            self.asked = 0.0
 
     @property
     def failed(self) -> int:
