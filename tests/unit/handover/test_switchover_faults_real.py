@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,7 +18,7 @@ from .test_switchover_real import judge, names
 
 FULL = "No space left on device"
 # Small enough to be filled at once, and large enough for a server, its WAL and a copy beside it.
-DISK = "600m"
+DISK = "256m"
 
 
 @pytest.fixture()
@@ -47,8 +49,11 @@ def small_disk(postgres):
     (folder / "data").symlink_to(disk / "data")
     (folder / "wait").unlink()
     stores.until(postgres.answers, "it answers again")
-    yield disk
-    (folder / "stopped").touch()
+    try:
+        yield disk
+    finally:
+        postgres.server.end()
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def fill(disk):
@@ -63,7 +68,19 @@ def fill(disk):
 def held(fleet):
     """Whether clients are held at the pooler."""
     said = subprocess.run(
-        ["psql", "-h", "127.0.0.1", "-p", str(fleet.pooler.port), "-d", "pgbouncer", "-XAt", "-F,", "-c", "SHOW DATABASES"],
+        [
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(fleet.pooler.port),
+            "-d",
+            "pgbouncer",
+            "-XAt",
+            "-F,",
+            "-c",
+            "SHOW DATABASES",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -78,8 +95,6 @@ def steps_begun(fleet):
 
 
 def records(fleet):
-    import json
-
     return [json.loads(line) for line in (fleet.folder / "journal.jsonl").read_text().splitlines()]
 
 
@@ -114,3 +129,64 @@ def test_a_frozen_wal_receiver_is_waited_for_with_no_client_held(fleet):
         assert "pause" not in steps_begun(fleet) and fleet.primary() is fleet.swarm
         assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
     judge(fleet, load, 1)
+
+
+def test_the_primarys_disk_is_full(fleet):
+    """Nobody can write there then, so nobody writes: what was written is there before and after, and on both."""
+    with small_disk(fleet.swarm) as disk:
+        fleet.run("standby", fleet.k3s)
+        with fleet.load(intruders=False) as load:
+            pass
+        give_back = fill(disk)
+        result = fleet.run("primary", fleet.k3s)
+        print(result)
+        assert FULL in result["failed"] and "\n" not in result["failed"]
+        assert not held(fleet) and fleet.primary() is fleet.swarm
+        judge(fleet, load, 0)
+        give_back()
+        assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+        judge(fleet, load, 0)
+        fleet.k3s.sql("INSERT INTO rows VALUES (0, 'direct', 0, clock_timestamp())")
+
+
+def test_the_primarys_disk_is_full_while_clients_are_held(fleet):
+    with small_disk(fleet.swarm) as disk:
+        fleet.run("standby", fleet.k3s)
+        with fleet.load(intruders=False) as load:
+            pass
+        fleet.run("primary", fleet.k3s, die=(1,))
+        assert held(fleet)
+        give_back = fill(disk)
+        result = fleet.run("primary", fleet.k3s)
+        print(result)
+        give_back()
+        if "failed" in result:
+            assert FULL in result["failed"] and not held(fleet)
+        assert "failed" not in fleet.run("primary", fleet.k3s)
+        judge(fleet, load, 0)
+
+
+@pytest.mark.parametrize("when", ["before the copy", "while it is made"])
+def test_the_standbys_disk_is_full(fleet, when):
+    with small_disk(fleet.k3s) as disk:
+        with fleet.load(intruders=False) as load:
+            if when == "before the copy":
+                give_back = fill(disk)
+                result = fleet.run("standby", fleet.k3s)
+            else:
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    run = pool.submit(fleet.run, "standby", fleet.k3s)
+                    stores.until(lambda: (disk / "data.new").exists(), "the copy is being made")
+                    give_back = fill(disk)
+                    result = run.result()
+            print(result)
+            assert "\n" not in result["failed"]
+            assert FULL in result["failed"] or "bytes free and needs" in result["failed"]
+            assert (
+                not held(fleet)
+                and fleet.primary() is fleet.swarm
+                and fleet.k3s.sql("SELECT pg_is_in_recovery()", "postgres") == "f"
+            )
+            give_back()
+            assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+        judge(fleet, load, 1)

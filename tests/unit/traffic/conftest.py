@@ -293,6 +293,25 @@ def sides():
 
 
 @pytest.fixture()
+def edges(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    both = [Edge(folder) for folder in folders]
+    yield both
+    for edge in both:
+        edge.stop()
+
+
+@pytest.fixture()
+def sides_of_two():
+    backends = [Backend(side) for side in ("swarm", "k3s", "swarm", "k3s")]
+    yield backends
+    for backend in backends:
+        backend.stop()
+
+
+@pytest.fixture()
 def tcp_sides():
     both = TcpBackend("swarm"), TcpBackend("k3s")
     yield both

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from .conftest import until
-from .test_role_real import edges, play, sides_of_two, weights  # noqa: F401  # fixtures are used by their names
+from .test_role_real import play, weights
 
 
 def served(edge):
@@ -27,8 +27,8 @@ HALF = {"edge_service_settings": {"app": {"max_weight": 50, "step_weights": []}}
 @pytest.mark.parametrize("safe", [0, 50])
 def test_the_other_comes_back_and_the_next_run_brings_both_to_the_same_weights(
     tmp_path,
-    edges,  # noqa: F811  # a fixture
-    sides_of_two,  # noqa: F811  # a fixture
+    edges,
+    sides_of_two,
     how,
     safe,
 ):
@@ -36,7 +36,9 @@ def test_the_other_comes_back_and_the_next_run_brings_both_to_the_same_weights(
         assert play(tmp_path, edges, sides_of_two, "shifted", **HALF).returncode == 0
     higher = 50 if safe == 0 else 100
     run = play(tmp_path, edges, sides_of_two, "shifted", start=True, **SLOW)
-    until(lambda: all((edge.dynamic_dir / "app.yml").exists() and f'"weight": {higher}' in served(edge) for edge in edges))
+    until(
+        lambda: all((edge.dynamic_dir / "app.yml").exists() and f'"weight": {higher}' in served(edge) for edge in edges)
+    )
     old = served(edges[1])
     os.kill(edges[1].process.pid, how)
     said = run.communicate()[0]
@@ -62,7 +64,7 @@ def test_the_other_comes_back_and_the_next_run_brings_both_to_the_same_weights(
     assert all(at > together for at, weight in one + two if weight == 100)
 
 
-def test_an_edge_that_can_not_be_reached_is_named_and_the_other_comes_back(tmp_path, edges, sides_of_two):  # noqa: F811
+def test_an_edge_that_can_not_be_reached_is_named_and_the_other_comes_back(tmp_path, edges, sides_of_two):
     run = play(tmp_path, edges, sides_of_two, "shifted", lost="two")
     assert run.returncode != 0
     last = [line for line in run.stdout.splitlines() if "fatal: [one]" in line]

@@ -57,12 +57,13 @@ def clients(edge):
 
 
 # What is done with the node in the end, and how those end that were on their way to it then.
-ENDS = [(signal.SIGCONT, (200, "k3s")), (signal.SIGKILL, (502, ""))]
+# One that was still connecting is sent to the primary; one that was sent is not sent again.
+ENDS = [(signal.SIGCONT, {(200, "k3s")}), (signal.SIGKILL, {(502, ""), (200, "swarm")})]
 
 
-@pytest.mark.parametrize(("end", "answer"), ENDS, ids=["it goes on", "it is ended"])
-def test_all_goes_back_and_requests_in_flight_end_with_the_node(edge, freezing, clients, end, answer):
-    swarm, k3s = freezing
+@pytest.mark.parametrize(("end", "answers"), ENDS, ids=["it goes on", "it is ended"])
+def test_all_goes_back_and_requests_in_flight_end_with_the_node(edge, freezing, clients, end, answers):
+    _swarm, k3s = freezing
     until(lambda: subprocess.run(["curl", "-sf", f"http://{k3s.address}/health"], check=False).returncode == 0)
     shift(edge, freezing, state="present", health_check=CHECK)
     *clients, late = clients
@@ -81,7 +82,9 @@ def test_all_goes_back_and_requests_in_flight_end_with_the_node(edge, freezing, 
     # Three seconds are promised on a host that has nothing else to do; the rest is for one that has.
     assert back["back_ms"] < 15_000
     # Who was led there waits; who asks now is answered by the primary.
-    waiting = [client for client in clients if client.asked and client.asked < at + CHECK["interval"] + CHECK["timeout"]]
+    waiting = [
+        client for client in clients if client.asked and client.asked < at + CHECK["interval"] + CHECK["timeout"]
+    ]
     assert waiting and {status for client in clients for status, _side in client.answers} == {200}
     until(lambda: len(late.answers) > 20)
     assert set(late.answers) == {(200, "swarm")}
@@ -89,5 +92,7 @@ def test_all_goes_back_and_requests_in_flight_end_with_the_node(edge, freezing, 
     k3s.process.send_signal(end)
     until(lambda: all(len(client.answers) > count for client, count in zip(waiting, had)))
     ended = [client.answers[count] for client, count in zip(waiting, had)]
-    print(f"back {back['back_ms']} ms after the breach, {found_s:.1f} s after the freeze; {len(ended)} in flight: {set(ended)}")
-    assert set(ended) == {answer}
+    print(
+        f"back {back['back_ms']} ms after the breach, {found_s:.1f} s after the freeze; {len(ended)} in flight: {set(ended)}"
+    )
+    assert set(ended) <= answers

@@ -66,10 +66,10 @@ def test_an_edge_that_does_not_come_up_for_long_is_no_reason_to_wait_for_ever(ed
     shifting, raised = in_background(lambda: shift(edge, sides, interval=600, in_effect_timeout=2))
     until(lambda: "step_left_s" in (edge.state_dir / "app.progress.json").read_text())
     for _restart in range(4):
-        before = (edge.state_dir / "app.progress.json").read_text()
+        said = (edge.state_dir / "app.progress.json").read_text()
         edge.stop(signal.SIGKILL)
         edge.start()
-        until(lambda: raised or (edge.state_dir / "app.progress.json").read_text() != before)
+        until(lambda said=said: raised or (edge.state_dir / "app.progress.json").read_text() != said)
     shifting.join()
     assert isinstance(raised[0], ReplatformError) and "away 4 times in one watch" in str(raised[0])
     assert weights(edge) == [100, 0]

@@ -9,9 +9,7 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
-from .conftest import Backend, Edge, until
+from .conftest import until
 
 ROOT = pathlib.Path(__file__).parents[3]
 PLAY = """
@@ -26,25 +24,6 @@ PLAY = """
       vars:
         edge_shift_service: {name: app, host: app.lab, path: /health}
 """
-
-
-@pytest.fixture()
-def edges(tmp_path):
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
-    both = [Edge(folder) for folder in folders]
-    yield both
-    for edge in both:
-        edge.stop()
-
-
-@pytest.fixture()
-def sides_of_two():
-    backends = [Backend(side) for side in ("swarm", "k3s", "swarm", "k3s")]
-    yield backends
-    for backend in backends:
-        backend.stop()
 
 
 def play(tmp_path, edges, backends, state, *arguments, start=False, lost="", **changes):
