@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """The new side of a service: it serves well, and from its n-th request on in the way that it was told.
 
-usage: canary.py PORT [--after N] [--fail-every N] [--delay SECONDS] [--exit] [--break FILE]
+usage: canary.py PORT [--after N] [--fail-every N] [--delay SECONDS] [--exit] [--freeze] [--break FILE]
 
+--freeze stops the whole process (SIGSTOP), as a node that hangs: its connections stay and nobody answers, the health check neither.
 --break writes what Traefik can not read into FILE when the fault begins, as a hand would that edits at the wrong time.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import http.server
 import os
 import pathlib
+import signal
 import threading
 import time
 
@@ -19,6 +21,7 @@ parser.add_argument("--after", type=int, default=0)
 parser.add_argument("--fail-every", type=int, default=0)
 parser.add_argument("--delay", type=float, default=0.0)
 parser.add_argument("--exit", action="store_true")
+parser.add_argument("--freeze", action="store_true")
 parser.add_argument("--break", dest="broken", type=pathlib.Path)
 options = parser.parse_args()
 lock = threading.Lock()
@@ -46,6 +49,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if number > 0:
             if options.exit:
                 os._exit(1)
+            if options.freeze and number == 1:
+                os.kill(os.getpid(), signal.SIGSTOP)
             if number == 1 and options.broken:
                 options.broken.write_text("http: [\n")
             time.sleep(options.delay)  # the fault itself

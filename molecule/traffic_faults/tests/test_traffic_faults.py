@@ -10,7 +10,7 @@ import pytest
 EDGE = "docker://replatform-lab-sophia-production-instance"
 STATE = "/var/lib/replatform"
 THEIRS = "/etc/replatform/edge/dynamic/theirs.yml"
-FAULTS = ("two of a hundred are 500", "slow", "crashes", "fails while a file of another hand is broken")
+FAULTS = ("two of a hundred are 500", "slow", "crashes", "freezes", "fails while a file of another hand is broken")
 testinfra_hosts = [EDGE]
 
 

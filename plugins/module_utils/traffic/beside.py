@@ -10,11 +10,14 @@ import typing as t
 
 
 class Beside:
-    """Calls O(look) every O(every_s) seconds in a thread; it returns what is wrong, an empty string for nothing."""
+    """Calls O(look) every O(every_s) seconds in a thread; it returns what is wrong, an empty string for nothing.
+
+    O(said) is what it said last.
+    """
 
     def __init__(self, look: t.Callable[[], str], every_s: float) -> None:
         self._look, self._every_s = look, every_s
-        self._fault = ""
+        self.said = self._fault = ""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -36,7 +39,6 @@ class Beside:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            fault = self._look()
-            if fault:
-                with self._lock:
-                    self._fault = fault
+            said = self._look()
+            with self._lock:
+                self.said, self._fault = said, said or self._fault

@@ -47,8 +47,9 @@ class Counter:
         self._counts: dict[str, int] = dict.fromkeys(servers, 0)
 
     def begin(self) -> None:
-        """Leaves out what is in the tables now."""
+        """Counts from nothing, and leaves out what is in the tables now."""
         self._known = self._look()
+        self._counts = dict.fromkeys(self._counts, 0)
 
     def count(self, servers: t.Collection[str]) -> int:
         """How many were made to these servers so far."""

@@ -78,6 +78,7 @@ class Snapshot:
     services: t.Mapping[str, Counts]
     routers: t.Mapping[str, Counts]
     last_reload_s: float = 0.0  # since the epoch; 0 when Traefik does not say
+    started_s: float = 0.0  # when Traefik was started, likewise
 
     def service(self, name: str) -> Counts:
         return self.services.get(name, Counts())
@@ -91,7 +92,7 @@ def parse(text: str, names: t.Collection[str]) -> Snapshot:
     wanted = {f"{name}@file" for name in names}
     services: dict[str, _Sum] = {}
     routers: dict[str, _Sum] = {}
-    last_reload_s = 0.0
+    last_reload_s = started_s = 0.0
     for line in text.splitlines():
         # The metrics of a whole edge are long, and this is read every second: look before taking a line apart.
         if line.startswith("traefik_service_request"):
@@ -100,6 +101,9 @@ def parse(text: str, names: t.Collection[str]) -> Snapshot:
             kind, sums = "router", routers
         elif line.startswith("traefik_config_last_reload_success "):
             last_reload_s = float(line.split()[1])
+            continue
+        elif line.startswith("process_start_time_seconds "):
+            started_s = float(line.split()[1])
             continue
         else:
             continue
@@ -111,7 +115,10 @@ def parse(text: str, names: t.Collection[str]) -> Snapshot:
             name = labels[kind][: -len("@file")]
             sums.setdefault(name, _Sum()).add(match.group(1), labels, float(match.group(3)))
     return Snapshot(
-        {n: s.counts() for n, s in services.items()}, {n: s.counts() for n, s in routers.items()}, last_reload_s
+        {n: s.counts() for n, s in services.items()},
+        {n: s.counts() for n, s in routers.items()},
+        last_reload_s,
+        started_s,
     )
 
 

@@ -15,6 +15,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic import a
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import established
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.evidence import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Snapshot
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import any_answers, probe_all
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress
@@ -64,6 +65,7 @@ class ShiftOperation:
         timing: Timing,
         dead_man: DeadMan,
         progress: Progress,
+        journal: Evidence,
         *,
         check_mode: bool = False,
     ) -> None:
@@ -74,6 +76,7 @@ class ShiftOperation:
         self.timing = timing
         self.dead_man = dead_man
         self.progress = progress
+        self.journal = journal
         self.check_mode = check_mode
         self.strangers = Strangers(store.dynamic_dir, os.path.join(store.state_dir, "strangers"))
         self.world = World(None)
@@ -89,7 +92,7 @@ class ShiftOperation:
         route, in_effect = self.store.read(), False
         try:
             in_effect = route is not None and self.api.in_effect(route)
-            fault = self._fault()
+            fault = self.journal.fault or self._fault()
         except ReplatformError:
             if not (self.check_mode or self._goes_back):
                 raise
@@ -126,8 +129,11 @@ class ShiftOperation:
         return {"in_effect_ms": self._write(route)}
 
     def _go_on(self) -> None:
-        """Raises C(ReplatformError) when this run is to end: nobody is there to hear of it, or somebody wants all traffic back."""
+        """Raises C(ReplatformError) when this run is to end: nobody is there to hear of it, its steps can't be recorded, or somebody
+        wants all traffic back."""
         self.dead_man.check()
+        if self.journal.fault:
+            raise ReplatformError(self.journal.fault)
         if self.wanted.state == "shifted" and self.store.called_back():
             raise ReplatformError(f"another run brings service '{self.wanted.route.name}' back: this one ends")
 
@@ -230,7 +236,10 @@ class ShiftOperation:
         safe = self.store.safe_route(current)
         if safe == route or self.store.read() != route:
             return
-        self.store.write(safe)
+        try:
+            self.store.write_back(safe)
+        except ReplatformError as exc:
+            raise ReplatformError(f"{reason}; {exc}") from exc
         written = f"{reason}; the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
             self._await_effect(safe)
@@ -243,7 +252,7 @@ class ShiftOperation:
         self._refuse_dead_primary(route)
         faulty = self.strangers.broken()
         mended = self.strangers.mend([faulty[0]]) if faulty else []
-        self.store.write(route)
+        self.store.write_back(route)
         begin = time.monotonic()
         try:
             before = self.api.snapshot(route)
@@ -253,13 +262,20 @@ class ShiftOperation:
                 result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
             if mended:
                 result["strangers_set_aside"] = mended
-            self.store.write_safe(route)
+            self._note_back(route)
             self._mirrored = False
             return {**result, **self._verify_back(route, before)}
         except ReplatformError as exc:
             raise ReplatformError(
                 f"the way back of service '{route.name}' is NOT VERIFIED: {self.store.path} has weight 0, but {exc}"
             ) from exc
+
+    def _note_back(self, route: Route) -> None:
+        try:
+            self.store.write_safe(route)
+        except ReplatformError:
+            # A full disk: the note of a weight above would be worse than none.
+            self.store.forget_safe()
 
     def _await_back(self, route: Route) -> list[str]:
         """Waits until it is in effect; files of strangers that Traefik has not taken are put back when it takes none."""
@@ -313,7 +329,7 @@ class ShiftOperation:
             if last_good is None:
                 self.store.remove()
             else:
-                self.store.write(last_good)
+                self.store.write_back(last_good)
             raise
         self.strangers.keep(written_s)
         return in_effect_ms
@@ -359,6 +375,8 @@ class ShiftOperation:
 
         None when Traefik does not count by router (C(addRoutersLabels) is off, or the service is TCP).
         """
+        if now.started_s != before.started_s:
+            before = Snapshot({}, {})  # Traefik was restarted and counts from nothing
         names = [name for name in (route.name, f"{route.name}-safe") if name in now.routers]
         if not names and (
             route.protocol == "tcp" or any(now.service(name).total for name, _side, _weight in route.children())

@@ -74,7 +74,12 @@ def plan_from(params: t.Mapping[str, t.Any]) -> Plan:
     """How each weight is watched."""
     metrics = tuple(_metric(metric, params["prometheus_url"]) for metric in params["metrics"])
     return Plan(
-        params["interval"], params["threshold"], metrics, params["prometheus_url"] or "", params["prober_dir"] or ""
+        params["interval"],
+        params["threshold"],
+        metrics,
+        params["prometheus_url"] or "",
+        params["prober_dir"] or "",
+        params["in_effect_timeout"],
     )
 
 

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import utc_now
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts
 from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import replace_file
@@ -29,7 +31,8 @@ class Progress:
             return
         self._last = ((step, weight), now)
         content = {"service": self._service, "step": step, "weight": weight, "time": utc_now(), **figures}
-        replace_file(self._path, json.dumps(content, sort_keys=True) + "\n", 0o640, durable=False)
+        with contextlib.suppress(ReplatformError):  # a full disk: what is only shown must not end a shift
+            replace_file(self._path, json.dumps(content, sort_keys=True) + "\n", 0o640, durable=False)
 
 
 def figures(counts: Counts) -> dict[str, t.Any]:

@@ -10,10 +10,10 @@ import typing as t
 from functools import partial
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step, drive
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import Controller, DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.evidence import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.operation import ShiftOperation, Timing
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.options import plan_from, wanted_from
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress
@@ -27,7 +27,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
     wanted = wanted_from(params)
     store = Store(wanted.route.name, params["dynamic_dir"], params["state_dir"])
     controller = Controller(params["controller_sign"] or "", params["controller_timeout"])
-    journal = Journal(None if check_mode else params["journal"], params["phase"], "traffic_shift", wanted.route.name)
+    journal = Evidence(None if check_mode else params["journal"], params["phase"], "traffic_shift", wanted.route.name)
     operation = ShiftOperation(
         wanted,
         store,
@@ -36,6 +36,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
         Timing(params["in_effect_timeout"], params["drain_timeout"]),
         _dead_man(params, store, controller),
         Progress(os.path.join(store.state_dir, f"{wanted.route.name}.progress.json"), wanted.route.name),
+        journal,
         check_mode=check_mode,
     )
     waiting = store.call_back if wanted.state == "rolled_back" else lambda: None
@@ -73,6 +74,9 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
                     "failed", operation.world.route.weight if operation.world.route else 0, reason=str(exc)
                 )
             raise
+        finally:
+            if journal.fault:
+                result["warnings"] = [f"{journal.fault}: not all of this shift of '{wanted.route.name}' is recorded"]
         after = foreseen[-1].route if foreseen else store.read()
         if not check_mode and outcome.steps:
             operation.progress.say("done", after.weight if after else 0, reason="")

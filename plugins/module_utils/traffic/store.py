@@ -12,9 +12,13 @@ import time
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import kept_room
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, parse, render
-from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import replace_file
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import remove_if_there, replace_file
+
+# What a weight with more digits, or the tail of a way back, may need beyond the file that is there.
+_MORE = 64
 
 
 class Store:
@@ -40,12 +44,38 @@ class Store:
             return None
 
     def write(self, route: Route) -> None:
-        """Replaces the dynamic file in one rename: Traefik takes a half-written or empty file for its whole truth."""
-        replace_file(self.path, render(route), 0o644)
+        """Replaces the dynamic file in one rename: Traefik takes a half-written or empty file for its whole truth.
+
+        Room for the way back is kept beside it first. Raises C(ReplatformError) when the disk has not enough; nothing is changed then.
+        """
+        text = render(route)
+        try:
+            kept_room.keep(self.path, max(len(text.encode()), self._size()) + _MORE)
+        except ReplatformError as exc:
+            raise ReplatformError(f"there is no room for a way back of service '{route.name}': {exc}") from exc
+        replace_file(self.path, text, 0o644)
+
+    def write_back(self, route: Route) -> None:
+        """The same on the way back: where the disk is full, in the room that was kept."""
+        text = render(route)
+        try:
+            kept_room.replace_in_it(self.path, text, 0o644)
+        except ReplatformError as exc:
+            raise ReplatformError(
+                f"the way back of service '{route.name}' to weight {route.weight} is NOT DONE, the old weight stands: {exc}"
+            ) from exc
+        with contextlib.suppress(ReplatformError):  # what the old file had may do for the next way back
+            kept_room.keep(self.path, len(text.encode()) + _MORE)
 
     def remove(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        for path in (self.path, kept_room.beside(self.path)):
+            remove_if_there(path)
+
+    def _size(self) -> int:
+        try:
+            return os.path.getsize(self.path)
+        except FileNotFoundError:
+            return 0
 
     def read_safe(self, route: Route) -> int | None:
         """The weight that last passed its watch with the canary that O(route) has now."""
@@ -60,6 +90,11 @@ class Store:
         replace_file(self._safe, json.dumps({"weight": route.weight, "canary": _canary(route)}) + "\n", 0o640)
         replace_file(self.last_good, render(route), 0o640)
 
+    def forget_safe(self) -> None:
+        """No weight is known to be safe any more; needs no room on the disk."""
+        for path in (self._safe, self.last_good):
+            remove_if_there(path)
+
     def safe_route(self, route: Route) -> Route:
         """O(route) as it was last known to be safe: all on the primary side when no weight of this canary is."""
         return replace(route, weight=self.read_safe(route) or 0, tail=False, mirror=0)
@@ -73,8 +108,7 @@ class Store:
 
     def answer_call(self) -> None:
         """Forgets the wish, once its own run holds the lock or when it is of a run that never did."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._called_back)
+        remove_if_there(self._called_back)
 
     @contextlib.contextmanager
     def locked(self, timeout_s: float, waiting: t.Callable[[], None] = lambda: None) -> t.Iterator[None]:
@@ -98,9 +132,9 @@ class Store:
                         ) from exc
                     waiting()
                     time.sleep(0.2)
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
+            with contextlib.suppress(OSError):  # a full disk: only who waits would have read it
+                os.ftruncate(handle.fileno(), 0)
+                os.write(handle.fileno(), str(os.getpid()).encode())
             yield
 
 

@@ -11,6 +11,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import (
     DEFAULT_METRICS,
     Checks,
@@ -36,22 +37,32 @@ CHECK_S = 0.3
 _PROBE_S = 1.0
 _QUERY_S = 5.0
 _TABLES_S = 0.1
+# The prober's line of the second in which the edge came back is written when that second is over.
+_PROBER_S = 1.5
+# A watch is not begun anew more often.
+_AWAY = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to watch: O(interval) in seconds, O(threshold) failed checks in a row, the metrics and where they come from."""
+    """How to watch: O(interval) in seconds, O(threshold) failed checks in a row, the metrics and where they come from.
+
+    O(patience) is how many seconds Traefik may be away in a watch, for whatever runs it to start it again.
+    """
 
     interval: float = 10.0
     threshold: int = 3
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
     prometheus_url: str = ""
     prober_dir: str = ""
+    patience: float = 10.0
 
 
 @dataclass
 class Watched:
-    """O(reason) is empty when the weight passed. O(breached) says that O(Plan.threshold) checks failed before the end."""
+    """O(reason) is empty when the weight passed. O(breached) says that O(Plan.threshold) checks failed before the end. O(away) is how often
+    Traefik was restarted or did not answer, so that the watch was begun anew.
+    """
 
     reason: str = ""
     breached: bool = False
@@ -61,6 +72,7 @@ class Watched:
     clients: Counts | None = None
     queries: dict[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
+    away: int = 0
 
     def record(self) -> dict[str, t.Any]:
         """The evidence of the watch."""
@@ -74,6 +86,8 @@ class Watched:
         }
         if self.clients is not None:
             record["prober_requests"], record["prober_failed"] = int(self.clients.total), int(self.clients.failed)
+        if self.away:
+            record["edge_away"] = self.away
         if self.queries:
             record["queries"] = self.queries
         return record
@@ -95,7 +109,7 @@ class Watch:
         self._route, self._api, self._plan = route, api, plan
         self._progress, self._step, self._alive, self._left_s = progress, step, alive, left_s
         self._canary = route.canary.servers if route.canary else ()
-        self._clients = ProberData(plan.prober_dir, route.name) if plan.prober_dir else None
+        self._clients = self._prober()
         self._counter = Counter([*route.primary.servers, *self._canary]) if route.protocol == "tcp" else None
         servers = len(route.primary.servers) + len(self._canary)
         # Traefik's checks and our own are among the connections, but not among the requests that Traefik counts.
@@ -103,23 +117,33 @@ class Watch:
         self._queries = Queries(plan.prometheus_url, plan.metrics, route, plan.interval)
 
     def run(self) -> Watched:
-        """Watches to the end."""
+        """Watches to the end, and begins anew when Traefik was restarted meanwhile: its counters are those of another process then.
+
+        Raises C(ReplatformError) when it does not come back with the route within C(Plan.patience), or was restarted again and again.
+        """
         time.sleep(SETTLE_S)  # see SETTLE_S
         probes = Probes(self._canary, self._route.health)
-        asked = [Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)]
+        probed, queried = Beside(probes.look, min(_PROBE_S, self._plan.interval)), Beside(self._queries.look, _QUERY_S)
         with contextlib.ExitStack() as beside:
             if self._counter:
                 self._counter.begin()
                 beside.enter_context(Beside(self._counter.look, _TABLES_S).running())
-            for each in asked:
+            for each in (probed, queried):
                 beside.enter_context(each.running())
-            seen = self._run(asked)
+            away = 0
+            while (seen := self._run(probed, queried)) is None:
+                away += 1
+                self._await_edge(away)
+        seen.away = away
         seen.queries = self._queries.values
         return seen
 
-    def _run(self, asked: list[Beside]) -> Watched:
+    def _run(self, probed: Beside, queried: Beside) -> Watched | None:
+        """One watch; None when Traefik was restarted meanwhile, or does not answer."""
         plan, seen = self._plan, Watched()
-        begin, start = time.monotonic(), self._api.snapshot(self._route)
+        begin, start = time.monotonic(), self._read()
+        if start is None:
+            return None
         checks = Checks(plan.metrics, plan.threshold)
         client_checks = Checks([m for m in plan.metrics if m.min is not None], plan.threshold)
         checks.look(0.0, Counts())
@@ -129,8 +153,12 @@ class Watch:
             self._alive()
             seen.seconds = time.monotonic() - begin
             final = seen.seconds >= plan.interval
-            self._count(seen, self._api.snapshot(self._route), start)
-            fault = next(filter(None, [each.take_fault() for each in asked]), "")
+            now = self._read()
+            if now is None or now.started_s != start.started_s:
+                return None
+            self._count(seen, now, start)
+            # A server that hangs is asked less often than a row of failed checks lasts: what was said of it stands until it answers.
+            fault = probed.said or queried.take_fault()
             if checks.look(seen.seconds, seen.canary, fault):
                 seen.reason, seen.breached = checks.reason, True
             if seen.clients is not None and client_checks.look(seen.seconds, seen.clients):
@@ -140,6 +168,40 @@ class Watch:
             whole = judge_canary(seen.canary, plan.metrics, final=True)
             seen.reason = whole or fault or self._queries.last() or seen.verdict.reason
         return seen
+
+    def _read(self) -> Snapshot | None:
+        try:
+            return self._api.snapshot(self._route)
+        except ReplatformError:
+            return None
+
+    def _await_edge(self, away: int) -> None:
+        if away > _AWAY:
+            raise ReplatformError(f"Traefik was away {away} times in one watch: see its log")
+        end = time.monotonic() + self._plan.patience
+        while not self._serves(last=time.monotonic() >= end):
+            self._alive()
+            time.sleep(CHECK_S)  # it tells nobody that it has come back
+        if self._counter:
+            self._counter.begin()
+        if self._clients:
+            time.sleep(_PROBER_S)  # see _PROBER_S
+            self._clients = self._prober()
+
+    def _serves(self, last: bool) -> bool:
+        """Whether Traefik serves the route; O(last) raises C(ReplatformError) when it does not."""
+        try:
+            if self._api.in_effect(self._route):
+                return True
+            if last:
+                raise ReplatformError(f"Traefik came back without service '{self._route.name}' as its file has it")
+        except ReplatformError:
+            if last:
+                raise
+        return False
+
+    def _prober(self) -> ProberData | None:
+        return ProberData(self._plan.prober_dir, self._route.name) if self._plan.prober_dir else None
 
     def _count(self, seen: Watched, now: Snapshot, start: Snapshot) -> None:
         seen.primary, seen.canary = self._sides(now, start)

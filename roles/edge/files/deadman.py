@@ -85,13 +85,37 @@ def read_bytes(path):
 
 def replace_file(path, content, mode):
     aside = f"{path}.{os.getpid()}.new"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with open(fd, "wb") as handle:
-        os.fchmod(handle.fileno(), mode)
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.rename(aside, path)
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as handle:
+            write_all(handle, content, mode)
+        os.rename(aside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+def write_all(handle, content, mode):
+    os.fchmod(handle.fileno(), mode)
+    handle.write(content)
+    handle.truncate()
+    handle.flush()
+    os.fsync(handle.fileno())
+
+
+def put_back(path, content, mode):
+    """Replaces the file; where the disk is full, in the room that the shift has kept beside it."""
+    try:
+        replace_file(path, content, mode)
+    except OSError as full:
+        folder, name = os.path.split(path)
+        room = os.path.join(folder, f".{name}.room")
+        try:
+            with open(room, "r+b") as handle:
+                write_all(handle, content, mode)
+            os.rename(room, path)
+        except OSError:
+            raise full from None
 
 
 def mend_strangers(dynamic_dir, kept_dir):
@@ -129,7 +153,7 @@ def in_effect(orders):
 
 
 def record(orders, event, data):
-    """A line in the journal, as all steps have."""
+    """A line in the journal, as all steps have; where the disk is full, in the log of this process."""
     if not orders.get("journal"):
         return
     now = datetime.datetime.now(tz=datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -143,12 +167,22 @@ def record(orders, event, data):
         "event": event,
         "data": {"service": orders["service"], "weight": orders["weight"], **data},
     }
-    fd = os.open(orders["journal"], os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+    line = json.dumps(entry, sort_keys=True)
+    try:
+        append(orders["journal"], line)
+    except OSError as exc:
+        print(f"not in the journal ({exc}): {line}", file=sys.stderr)
+
+
+def append(path, line):
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        os.write(fd, (("\n" if torn else "") + json.dumps(entry, sort_keys=True) + "\n").encode())
+        rest = (("\n" if torn else "") + line + "\n").encode()
+        while rest:
+            rest = rest[os.write(fd, rest) :]
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -166,7 +200,11 @@ def fire(path, nonce):
         return True
     record(orders, "start", {"reason": reason})
     begin = time.monotonic()
-    replace_file(orders["path"], orders["text"].encode(), 0o644)
+    try:
+        put_back(orders["path"], orders["text"].encode(), 0o644)
+    except OSError as exc:
+        record(orders, "failed", {"reason": f"{reason}; the way back is NOT DONE: {exc}", "restored": False})
+        return False
     os.replace(path, path + ".fired")
     mended = None
     while not in_effect(orders):

@@ -8,6 +8,7 @@ import http.server
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,16 @@ import typing as t
 
 import pytest
 
-LONG = {"test_breach_real.py", "test_role_real.py", "test_ways_real.py"}
+LONG = {
+    "test_breach_real.py",
+    "test_disk_full_real.py",
+    "test_edges_down_real.py",
+    "test_frozen_real.py",
+    "test_killed_real.py",
+    "test_restart_real.py",
+    "test_role_real.py",
+    "test_ways_real.py",
+}
 SAMPLE = 3
 
 
@@ -134,16 +144,24 @@ class Backend:
 
 
 class Traffic:
-    """Asks the edge about O(rate) times a second until stopped, and keeps every answer as (status, side)."""
+    """Asks the edge about O(rate) times a second until stopped, and keeps every answer as (status, side).
+
+    C(asked) is when the request was sent that has no answer yet, on the monotonic clock; 0 when there is none.
+    """
 
     def __init__(self, port: int, host: str, rate: float = 200.0) -> None:
         self.answers: list[tuple[int, str]] = []
+        self.asked = 0.0
         self._stop = threading.Event()
         self._port, self._host, self._pause = port, host, 1.0 / rate
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         self._stop.set()
@@ -153,6 +171,7 @@ class Traffic:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         while not self._stop.wait(self._pause):
             try:
+                self.asked = time.monotonic()
                 connection.request("GET", "/whoami", headers={"Host": self._host})
                 answer = connection.getresponse()
                 answer.read()
@@ -160,6 +179,7 @@ class Traffic:
             except (OSError, http.client.HTTPException):
                 connection.close()
                 self.answers.append((0, ""))
+            self.asked = 0.0
 
     @property
     def failed(self) -> int:
@@ -214,8 +234,8 @@ metrics: {{prometheus: {{entryPoint: traefik, addRoutersLabels: true, addService
 providers: {{providersThrottleDuration: 100ms, file: {{directory: "{self.dynamic_dir}", watch: true}}}}
 """
         )
-        self.process = subprocess.Popen([_traefik(), f"--configFile={config}"], stdout=subprocess.DEVNULL)
-        until(lambda: self.get("/api/overview") == 200)
+        self._command = [_traefik(), f"--configFile={config}"]
+        self.start()
 
     @property
     def api_url(self) -> str:
@@ -231,9 +251,14 @@ providers: {{providersThrottleDuration: 100ms, file: {{directory: "{self.dynamic
         finally:
             connection.close()
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(lambda: self.get("/api/overview") == 200)
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.send_signal(signal.SIGCONT)
+        self.process.wait(timeout=60)
 
 
 def _traefik() -> str:
@@ -264,6 +289,25 @@ def sides():
     both = Backend("swarm"), Backend("k3s")
     yield both
     for backend in both:
+        backend.stop()
+
+
+@pytest.fixture()
+def edges(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    both = [Edge(folder) for folder in folders]
+    yield both
+    for edge in both:
+        edge.stop()
+
+
+@pytest.fixture()
+def sides_of_two():
+    backends = [Backend(side) for side in ("swarm", "k3s", "swarm", "k3s")]
+    yield backends
+    for backend in backends:
         backend.stop()
 
 

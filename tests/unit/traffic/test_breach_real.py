@@ -93,7 +93,7 @@ def test_what_traefik_has_not_taken_is_seen_before_our_file_is_written(edge, sid
     # Traefik passes over a change that changes nothing, so that such a file looks like one that it has not taken.
     (edge.dynamic_dir / "theirs.yml").write_text(GOOD + "# a remark\n")
     assert shift(edge, sides)["weight"] == 100
-    assert sorted(path.name for path in edge.dynamic_dir.iterdir()) == ["app.yml", "theirs.yml"]
+    assert sorted(path.name for path in edge.dynamic_dir.iterdir()) == [".app.yml.room", "app.yml", "theirs.yml"]
 
 
 def test_a_way_back_that_nobody_can_verify_says_so(edge, sides):

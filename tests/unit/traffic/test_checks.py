@@ -136,6 +136,21 @@ def test_what_is_looked_at_beside_a_watch_is_told_once():
         for _look in range(3):
             looked.acquire()
     assert [beside.take_fault(), beside.take_fault()] == ["gone", ""]
+    assert beside.said == ""
+
+
+def test_what_was_said_last_stands_until_the_next_look():
+    looked = threading.Semaphore(0)
+
+    def look():
+        looked.release()
+        return "hangs"
+
+    beside = Beside(look, 0.001)
+    with beside.running():
+        for _look in range(2):
+            looked.acquire()
+        assert beside.take_fault() == beside.said == "hangs"
 
 
 def test_names_are_put_into_a_query():

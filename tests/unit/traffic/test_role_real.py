@@ -9,9 +9,7 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
-from .conftest import Backend, Edge, until
+from .conftest import until
 
 ROOT = pathlib.Path(__file__).parents[3]
 PLAY = """
@@ -28,26 +26,8 @@ PLAY = """
 """
 
 
-@pytest.fixture()
-def edges(tmp_path):
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
-    both = [Edge(folder) for folder in folders]
-    yield both
-    for edge in both:
-        edge.stop()
-
-
-@pytest.fixture()
-def sides_of_two():
-    backends = [Backend(side) for side in ("swarm", "k3s", "swarm", "k3s")]
-    yield backends
-    for backend in backends:
-        backend.stop()
-
-
-def play(tmp_path, edges, backends, state, *arguments, start=False, **changes):
+def play(tmp_path, edges, backends, state, *arguments, start=False, lost="", **changes):
+    """Plays it on both; O(lost) is one whose host can't be reached."""
     hosts = {
         name: {
             "ansible_connection": "local",
@@ -71,13 +51,17 @@ def play(tmp_path, edges, backends, state, *arguments, start=False, **changes):
         }
         for name, edge, primary, canary in zip(("one", "two"), edges, backends[::2], backends[1::2])
     }
+    if lost:
+        hosts[lost].update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=9)
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"children": {"edge": {"hosts": hosts}}}}))
     (tmp_path / "play.yml").write_text(PLAY)
     command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", str(tmp_path / "hosts.json")]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
     command += [*arguments, str(tmp_path / "play.yml")]
     if start:
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -119,6 +103,7 @@ def test_a_controller_that_is_killed_leaves_the_last_safe_weight(tmp_path, edges
     until(lambda: all(file.exists() and '"weight": 50' in file.read_text() for file in files))
     os.killpg(command.pid, signal.SIGKILL)
     command.wait()
+    command.stdout.close()
     until(lambda: all('"weight": 100' in file.read_text() for file in files))
     until(lambda: all("no sign of the controller" in reason(edge) for edge in edges))
 

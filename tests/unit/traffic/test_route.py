@@ -171,7 +171,12 @@ def test_the_safe_weight_is_forgotten_when_the_canary_has_other_servers(tmp_path
     store.write_safe(ROUTE)
     assert store.read() == ROUTE and store.read_safe(ROUTE) == 25
     assert store.read_safe(replace(ROUTE, canary=Side("k3s", ("http://10.0.0.3:1",)))) is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.json", "app.last-good", "app.yml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".app.yml.room",
+        "app.json",
+        "app.last-good",
+        "app.yml",
+    ]
 
 
 def test_traefik_never_reads_a_half_written_file(tmp_path, monkeypatch):

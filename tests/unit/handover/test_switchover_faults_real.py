@@ -1,0 +1,192 @@
+"""postgres_switchover where a disk is full or a standby lags: nothing is lost, and no client is left held."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from . import stores
+from .test_switchover_real import judge, names
+
+FULL = "No space left on device"
+# Small enough to be filled at once, and large enough for a server, its WAL and a copy beside it.
+DISK = "256m"
+
+
+@pytest.fixture()
+def fleet():
+    program, libraries = stores.unpacked("pgbouncer")
+    if os.geteuid():
+        pytest.skip("needs root, to run the servers as another user and to make a disk that is small")
+    assert program and stores.programs(), "PostgreSQL or PgBouncer is missing: run make unit, which has them"
+    made = stores.Fleet(program, libraries)
+    yield made
+    made.end()
+
+
+@contextlib.contextmanager
+def small_disk(postgres):
+    """The instance on a disk of its own; it is restarted for that."""
+    folder = postgres.folder
+    aside = folder.with_name(f"{folder.name}.aside")
+    (folder / "wait").touch()
+    os.kill(postgres.postmaster(), signal.SIGINT)
+    stores.until(lambda: not (folder / "data" / "postmaster.pid").exists(), "it has ended")
+    shutil.move(folder / "data", aside)
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(disk)], check=True)
+    subprocess.run(["cp", "-a", str(aside), str(disk / "data")], check=True)
+    shutil.chown(disk, stores.ACCOUNT, stores.ACCOUNT)
+    (folder / "data").symlink_to(disk / "data")
+    (folder / "wait").unlink()
+    stores.until(postgres.answers, "it answers again")
+    try:
+        yield disk
+    finally:
+        postgres.server.end()
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk):
+    """Takes all the room that there is; what it returns gives it back."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as handle, contextlib.suppress(OSError):
+        while True:
+            handle.write(bytes(1 << 16))
+    return filler.unlink
+
+
+def held(fleet):
+    """Whether clients are held at the pooler."""
+    said = subprocess.run(
+        [
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(fleet.pooler.port),
+            "-d",
+            "pgbouncer",
+            "-XAt",
+            "-F,",
+            "-c",
+            "SHOW DATABASES",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=stores.environment(),
+    ).stdout
+    (row,) = [line.split(",") for line in said.splitlines() if line.startswith(f"{stores.DATABASE},")]
+    return row[-2] == "1"
+
+
+def steps_begun(fleet):
+    return [record["step"] for record in records(fleet) if record["event"] == "start"]
+
+
+def records(fleet):
+    return [json.loads(line) for line in (fleet.folder / "journal.jsonl").read_text().splitlines()]
+
+
+def test_a_standby_that_lags_is_waited_for_with_no_client_held(fleet):
+    fleet.run("standby", fleet.k3s)
+    fleet.k3s.sql("ALTER SYSTEM SET recovery_min_apply_delay = '10min'", "postgres")
+    fleet.k3s.sql("SELECT pg_reload_conf()", "postgres")
+    with fleet.load(intruders=False) as load:
+        begin = time.monotonic()
+        result = fleet.run("primary", fleet.k3s, max_lag=0, deadline=8)
+        took = time.monotonic() - begin
+        assert "s have passed and the step 'wait_for_lag' is still to be done" in result["failed"]
+        assert "\n" not in result["failed"] and not held(fleet)
+        assert "pause" not in steps_begun(fleet) and fleet.primary() is fleet.swarm
+        fleet.k3s.sql("ALTER SYSTEM RESET recovery_min_apply_delay", "postgres")
+        fleet.k3s.sql("SELECT pg_reload_conf()", "postgres")
+        assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+    judge(fleet, load, 1)
+    print(f"given up after {took:.1f} s of 8")
+
+
+def test_a_frozen_wal_receiver_is_waited_for_with_no_client_held(fleet):
+    fleet.run("standby", fleet.k3s)
+    receiver = int(fleet.k3s.sql("SELECT pid FROM pg_stat_wal_receiver", "postgres"))
+    with fleet.load(intruders=False) as load:
+        os.kill(receiver, signal.SIGSTOP)
+        try:
+            result = fleet.run("primary", fleet.k3s, max_lag=0, deadline=8)
+        finally:
+            os.kill(receiver, signal.SIGCONT)
+        assert "s have passed and the step 'wait_for_" in result["failed"] and not held(fleet)
+        assert "pause" not in steps_begun(fleet) and fleet.primary() is fleet.swarm
+        assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+    judge(fleet, load, 1)
+
+
+def test_the_primarys_disk_is_full(fleet):
+    """Nobody can write there then, so nobody writes: what was written is there before and after, and on both."""
+    with small_disk(fleet.swarm) as disk:
+        fleet.run("standby", fleet.k3s)
+        with fleet.load(intruders=False) as load:
+            pass
+        give_back = fill(disk)
+        result = fleet.run("primary", fleet.k3s)
+        print(result)
+        assert FULL in result["failed"] and "\n" not in result["failed"]
+        assert not held(fleet) and fleet.primary() is fleet.swarm
+        judge(fleet, load, 0)
+        give_back()
+        assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+        judge(fleet, load, 0)
+        fleet.k3s.sql("INSERT INTO rows VALUES (0, 'direct', 0, clock_timestamp())")
+
+
+def test_the_primarys_disk_is_full_while_clients_are_held(fleet):
+    with small_disk(fleet.swarm) as disk:
+        fleet.run("standby", fleet.k3s)
+        with fleet.load(intruders=False) as load:
+            pass
+        fleet.run("primary", fleet.k3s, die=(1,))
+        assert held(fleet)
+        give_back = fill(disk)
+        result = fleet.run("primary", fleet.k3s)
+        print(result)
+        give_back()
+        if "failed" in result:
+            assert FULL in result["failed"] and not held(fleet)
+        assert "failed" not in fleet.run("primary", fleet.k3s)
+        judge(fleet, load, 0)
+
+
+@pytest.mark.parametrize("when", ["before the copy", "while it is made"])
+def test_the_standbys_disk_is_full(fleet, when):
+    with small_disk(fleet.k3s) as disk:
+        with fleet.load(intruders=False) as load:
+            if when == "before the copy":
+                give_back = fill(disk)
+                result = fleet.run("standby", fleet.k3s)
+            else:
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    run = pool.submit(fleet.run, "standby", fleet.k3s)
+                    stores.until(lambda: (disk / "data.new").exists(), "the copy is being made")
+                    give_back = fill(disk)
+                    result = run.result()
+            print(result)
+            assert "\n" not in result["failed"]
+            assert FULL in result["failed"] or "bytes free and needs" in result["failed"]
+            assert (
+                not held(fleet)
+                and fleet.primary() is fleet.swarm
+                and fleet.k3s.sql("SELECT pg_is_in_recovery()", "postgres") == "f"
+            )
+            give_back()
+            assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+        judge(fleet, load, 1)
