@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover import (
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    switchover,
+    switchover_simulation,
+    switchover_world,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
     Instance,
     Pooler,
     Wanted,
     World,
-    replace,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -39,7 +43,7 @@ def steps(world, wanted):
             return taken, decision
         taken.append(decision.name)
         assert len(taken) < 50, taken
-        world = switchover.simulate(world, decision, wanted)
+        world = switchover_simulation.simulate(world, decision, wanted)
 
 
 def test_the_whole_way():
@@ -204,8 +208,8 @@ def test_a_way_back_that_is_given_up_leaves_no_slot():
 
 @pytest.mark.parametrize(("text", "number"), [("0/3000148", 0x3000148), ("1/0", 1 << 32), ("", 0)])
 def test_positions(text, number):
-    assert switchover.parse_lsn(text) == number
-    assert not text or switchover.text_lsn(number) == text
+    assert switchover_world.parse_lsn(text) == number
+    assert not text or switchover_world.text_lsn(number) == text
 
 
 @pytest.mark.parametrize(
@@ -218,7 +222,7 @@ def test_positions(text, number):
     ],
 )
 def test_where_a_checkpoint_ends(start, end):
-    assert switchover.end_of_checkpoint(start, 16 << 20) == end
+    assert switchover_world.end_of_checkpoint(start, 16 << 20) == end
 
 
 EVENTS = [
