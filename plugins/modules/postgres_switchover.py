@@ -177,13 +177,15 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
     cluster,
     container,
     places,
+    switchover_release,
     switchover_run,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
-def place_and_lock(options: dict[str, t.Any]) -> tuple[places.Place, str]:
+def place_and_lock(options: t.Mapping[str, t.Any]) -> tuple[places.Place, str]:
     """Where scripts run, and the file on this host that keeps runs apart."""
     if options["swarm_service"]:
         service = options["swarm_service"]
@@ -209,12 +211,18 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=cluster.IMPORT_ERROR)
     if options["swarm_service"] and client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
+    dead_man = DeadMan(
+        lambda reason: switchover_release.let_go(place_and_lock, options, reason),
+        options["grace"] + switchover_release.HOLD_S,
+    )
     try:
         switchover_run.check(options)
         place, lock = place_and_lock(options)
         with alone(lock, options["deadline"], module.check_mode):
-            operation = switchover_run.Switchover(place, options, module.check_mode)
-            result = perform(operation, "postgres_switchover", options["name"], options, module.check_mode)
+            operation = switchover_run.Switchover(
+                place, options, module.check_mode, None if module.check_mode else dead_man
+            )
+            result = perform(operation, switchover_release.OPERATION, options["name"], options, module.check_mode)
         module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))

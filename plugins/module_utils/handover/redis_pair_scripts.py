@@ -8,13 +8,17 @@ where a script says so. The password is read there; it goes on in the environmen
 
 from __future__ import annotations
 
-PREAMBLE = r"""
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.script_lock import ALONE
+
+PREAMBLE = (
+    r"""
 set -eu
 if [ -n "$1" ]; then REDISCLI_AUTH=$(cat "$1"); export REDISCLI_AUTH; fi
 lock=$2 host=$3 port=$4 other_host=$5 other_port=$6
 shift 6
-# One that was left behind by a run that was killed is waited for; one that only looks (no lock file) waits for nobody.
-alone() { [ -n "$lock" ] || return 0; exec 9>"$lock"; flock -w 60 9 || { echo "error: $lock is held by another run" >&2; exit 1; }; }
+"""
+    + ALONE
+    + r"""
 cli() { timeout 10 redis-cli -h "$host" -p "$port" --no-auth-warning "$@"; }
 other() { timeout 10 redis-cli -h "$other_host" -p "$other_port" --no-auth-warning "$@"; }
 # redis-cli prints errors as answers; one that is not the expected answer ends the script.
@@ -27,6 +31,7 @@ follow() {
   expect_ok CONFIG REWRITE
 }
 """
+)
 
 STATUS = (
     PREAMBLE

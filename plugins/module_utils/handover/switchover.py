@@ -13,6 +13,8 @@ wrote, and the primary can't come back as one: only then, or when both are seen 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import (
     handover_faults,
     seed_faults,
@@ -23,7 +25,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.switcho
     Wanted,
     World,
     diverged,
-    has_proof,
+    has_mark,
     proven,
     ready,
     text_lsn,
@@ -42,6 +44,9 @@ def next_step(world: World, wanted: Wanted) -> Decision:
             f"the pooler leads to {world.pooler.leads_to}, which is neither {wanted.target} nor {wanted.other}:"
             " name the two instances as its configuration does"
         )
+    stranger = _stranger(world, wanted)
+    if stranger:
+        return stranger
     if wanted.state == "released":
         return _released(world, wanted)
     for instance in (target, other):
@@ -60,6 +65,25 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     return _both_standbys(world, target, other, wanted)
 
 
+def _stranger(world: World, wanted: Wanted) -> Refused | None:
+    """An instance that came back with other data: on an empty volume, or on another one."""
+    pooler, target, other = world.pooler, world.target, world.other
+    for one, beside in ((target, other), (other, target)):
+        if one is None or one.standby:
+            continue
+        if beside is None:
+            # Nobody is held before both have a slot.
+            strange = wanted.state != "alone" and pooler.paused and pooler.leads_to == one.address and not one.slot
+            evidence = "it has no slot, and that for which clients are held has one"
+        else:
+            strange = beside.standby and beside.follows == one.address and beside.system != one.system
+            strange = strange and not (wanted.overwrite and beside is target and not pooler.paused)
+            evidence = f"it is of system {one.system}, and its standby {beside.address} of {beside.system}"
+        if strange:
+            return Refused(f"{one.address} came back with other data ({evidence}): give it its volume back first")
+    return None
+
+
 def _released(world: World, wanted: Wanted) -> Decision:
     """Clients go on with the primary, whichever it is; nothing else is moved."""
     leads_to = world.pooler.leads_to
@@ -75,7 +99,7 @@ def _released(world: World, wanted: Wanted) -> Decision:
     ]
     serving = known if len(known) == 1 else [one for one in known if one.address == leads_to]
     if not serving:
-        return Refused(
+        return _cut_off(world, wanted) or Refused(
             f"no primary is seen that clients could be led to: bring {leads_to} back, or run the handover again"
         )
     one = serving[0]
@@ -84,6 +108,18 @@ def _released(world: World, wanted: Wanted) -> Decision:
     if leads_to != one.address:
         return Step("repoint", {"to": one.address})
     return Step("resume", {"to": one.address}) if world.pooler.paused else Done(f"clients are led to {one.address}")
+
+
+def _cut_off(world: World, wanted: Wanted) -> Decision | None:
+    """What ends a handover that was cut off between the fence and the promotion."""
+    target, other = world.target, world.other
+    if target is None or not target.standby:
+        return None
+    if other is None:
+        return _without_other(world, target, replace(wanted, state="primary"))
+    if other.standby and other.system == target.system:
+        return _both_standbys(world, target, other, replace(wanted, state="primary"))
+    return None
 
 
 def _without_target(world: World, wanted: Wanted) -> Decision:
@@ -125,8 +161,15 @@ def _seed(world: World, target: Instance, other: Instance, wanted: Wanted) -> De
         _leftovers(world, other)
         or _credentials(target, other)
         or _slot(other)
-        or Step("seed", {"at": target.address, "from": other.address, "bytes": other.facts.size})
+        or Step(
+            "seed", {"at": target.address, "from": other.address, "bytes": other.facts.size, "over": _state(target)}
+        )
     )
+
+
+def _state(instance: Instance) -> str:
+    """What is to be overwritten, and nothing else, should it come late."""
+    return f"{instance.system} {'standby' if instance.standby else 'primary'}"
 
 
 def _leftovers(world: World, primary: Instance) -> Step | None:
@@ -157,8 +200,9 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     pooler = world.pooler
     if wanted.state == "alone":
         return Refused(f"{target.address} is a standby: make it the primary first")
-    held = pooler.paused and pooler.leads_to == other.address
-    if wanted.state == "primary" and held and ready(target, other):
+    if pooler.leads_to != other.address:
+        return Step("repoint", {"to": other.address})
+    if wanted.state == "primary" and pooler.paused and ready(target, other):
         return _hold(pooler, target, other)
     step = _leftovers(world, other) or _credentials(target, other) or _slot(target, other)
     if step:
@@ -167,14 +211,10 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         return Step("follow", {"at": target.address, "primary": other.address})
     if not target.streaming:
         return _wait_or_seed(world, target, other, wanted)
-    if target.read_only and not has_proof(target, other.address):
+    if target.read_only and not has_mark(target, other.address):
         return Step("release", {"at": target.address})
     if target.read_only or other.lsn - target.lsn > wanted.max_lag:
         return Step("wait_for_lag", {"at": target.address}, changes=False)
-    if pooler.leads_to != other.address:
-        return Refused(
-            f"the pooler leads to {pooler.leads_to}, which is a standby: make {other.address} the primary first"
-        )
     if wanted.state == "standby":
         return Done(f"{target.address} is a standby of {other.address} and less than {wanted.max_lag} bytes behind")
     faults = handover_faults(pooler.pool_mode, pooler.query_wait_s, wanted.grace_s)
@@ -223,18 +263,24 @@ def _both_standbys(world: World, target: Instance, other: Instance, wanted: Want
         return Refused(
             f"{target.address} and {other.address} are both standbys, for a handover was cut off: make one the primary"
         )
-    promote = Step("promote", {"at": target.address, "lsn": text_lsn(target.lsn)})
     if proven(target, other.address):
-        return promote
+        return _promote(target, other)
     for one, upstream in ((target, other), (other, target)):
         if one.follows != upstream.address:
             return Step("follow", {"at": one.address, "primary": upstream.address})
     # One that streams has nothing of its own left to replay.
     if other.streaming and target.lsn >= other.lsn:
-        if target.marked == target.address and not other.read_only:
-            return Step("void", {"at": other.address})
-        return promote
+        return _promote(target, other)
     return Step("wait_for_replay", {"at": target.address}, changes=False)
+
+
+def _promote(target: Instance, other: Instance) -> Step:
+    """Of two standbys only one may be promoted, however late: the other is made void first."""
+    if not other.read_only:
+        return Step("void", {"at": other.address})
+    if target.read_only:
+        return Step("release", {"at": target.address})
+    return Step("promote", {"at": target.address, "lsn": text_lsn(target.lsn)})
 
 
 def _target_is_primary(world: World, target: Instance, other: Instance | None, wanted: Wanted) -> Decision:

@@ -19,6 +19,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
     switchover_simulation,
     switchover_world,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import (
     Place,
     address,
@@ -70,11 +71,19 @@ def check(params: t.Mapping[str, t.Any]) -> None:
 
 
 class Switchover:
-    """O(params) are the module's. In check mode no lock file is made."""
+    """O(params) are the module's. In check mode no lock file is made and there is no O(dead_man); else that one is armed while clients
+    are held."""
 
-    def __init__(self, place: Place, params: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+    def __init__(
+        self,
+        place: Place,
+        params: t.Mapping[str, t.Any],
+        check_mode: bool = False,
+        dead_man: DeadMan | None = None,
+    ) -> None:
         self.place = place
         self.params = params
+        self.dead_man = dead_man
         self.lock = "" if check_mode else f"{params['pooler_file']}.lock"
         self.wanted = switchover_world.Wanted(
             params["state"],
@@ -101,6 +110,8 @@ class Switchover:
 
     def observe(self) -> switchover_world.World:
         world = self._look()
+        if self.dead_man:
+            self.dead_man.arm() if world.pooler.paused else self.dead_man.disarm()
         # Facts are for what comes before clients are held, and take a moment.
         if world.pooler.paused or not (world.target and world.other):
             return world
@@ -122,6 +133,7 @@ class Switchover:
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
         other = self.wanted.other if at == self.wanted.target else self.wanted.target
+        self._stand_by(step)
         if step.name == "wait_for_transactions":
             return self._wait_for_transactions(step)
         if step.name.startswith("wait_for_"):
@@ -135,9 +147,15 @@ class Switchover:
             "repoint": (str(self.params["pooler_file"]), *address(self.names[at])),
         }
         if step.name == "seed":
-            arguments["seed"] = (self._seed_program(step),)
+            arguments["seed"] = (self._seed_program(step), str(step.data["over"]))
         printed = self.run(step.name.upper(), at, *arguments.get(step.name, ()))
         return {"ended_sessions": int(printed)} if step.name == "fence" else None
+
+    def _stand_by(self, step: Step) -> None:
+        if self.dead_man and step.name == "pause":
+            self.dead_man.arm()
+        if self.dead_man and self.dead_man.overdue():
+            raise ReplatformError("clients have been held for too long: they are let go, run this again")
 
     def run(self, script: str, at: str, *arguments: str) -> str:
         """What the script of that name prints, run against the instance at O(at)."""

@@ -25,7 +25,7 @@ def simulate(world: World, step: Step, wanted: Wanted) -> World:
     if step.name == "fence" and one and beside:
         # Clients are led on when it is stopped; it comes back as a standby.
         marked = replace(one, marked=one.address, marked_timeline=one.timeline)
-        down = replace(marked, standby=True, condemned=True, follows=beside.address, streaming=True)
+        down = replace(marked, standby=True, read_only=True, condemned=True, follows=beside.address, streaming=True)
         up = replace(marked, **{name: getattr(beside, name) for name in _OWN}, shut_down=one.lsn)
         return _put(_put(world, down), up)
     if step.name == "prove" and one:

@@ -96,13 +96,12 @@ def proven(standby: Instance, primary: str) -> bool:
 
     A standby that is read-only has a proof that was made void, for that instance may have been promoted again.
     """
-    return not standby.read_only and has_proof(standby, primary)
+    return not standby.read_only and has_mark(standby, primary) and 0 != standby.shut_down == standby.lsn
 
 
-def has_proof(standby: Instance, primary: str) -> bool:
-    """The same, be it void or not."""
-    marked = (standby.marked, standby.marked_timeline) == (primary, standby.timeline)
-    return standby.standby and marked and 0 != standby.shut_down == standby.lsn
+def has_mark(standby: Instance, primary: str) -> bool:
+    """Whether O(standby) has the mark of the last fence of the instance at O(primary), so that it has the proof or may come to it."""
+    return standby.standby and (standby.marked, standby.marked_timeline) == (primary, standby.timeline)
 
 
 def diverged(standby: Instance, primary: Instance) -> bool:

@@ -154,7 +154,7 @@ class Fleet:
             "drop_slot": [lambda: self._set(server, slot=False)],
             "checkpoint": [lambda: self._set(server, flushed=len(server.wal))],
             "follow": [lambda: self._set(server, follows=step.data.get("primary"))],
-            "seed": [lambda: self._seed(server, other)],
+            "seed": [lambda: self._seed(server, other, step.data["over"])],
             "fence": [
                 lambda: self._set(server, read_only=True),
                 lambda: self._set(server, follows=other.address),
@@ -191,15 +191,17 @@ class Fleet:
         self._up(self.servers[at])
         self.shut_down(at)
 
-    def _seed(self, server: Server, source: Server) -> None:
+    def _seed(self, server: Server, source: Server, over: str) -> None:
         self._up(server)
         self._up(source)
+        if over != f"{server.system} {'standby' if server.standby else 'primary'}":
+            raise DownError
         server.system, server.wal, server.signal, server.follows = source.system, list(source.wal), True, source.address
         server.read_only, server.slot, server.up = source.read_only, False, False
 
     def _promote(self, server: Server) -> None:
         self._up(server)
-        if not server.standby:
+        if not server.standby or server.read_only:
             raise DownError
         server.standby = server.signal = False
         server.wal.append(("timeline",))

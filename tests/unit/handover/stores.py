@@ -370,6 +370,8 @@ class Fleet:
             "deadline": 100,
             "check": False,
             "kind": "postgres",
+            "name": "postgres",
+            "dead_man": 0,
             "run_lock": str(self.folder / "run.lock"),
         }
         return {**values, **changes}
