@@ -26,7 +26,7 @@ USER, DATABASE, PASSWORD = "shop", "shop", r"pass:wo\rd'x"
 # Servers refuse to run as root.
 ACCOUNT = "postgres"
 CONTAINED = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
-PATIENCE_S = 120
+PATIENCE_S = 40
 
 
 def programs() -> str | None:
