@@ -15,6 +15,10 @@ description:
   - It needs nothing of the instances but their ports and a superuser. C(psql) runs where the module runs, or in the container of
     the pooler. What has to be done beside an instance's data, the instance does (C(COPY ... TO PROGRAM)).
   - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail.
+  - While clients are held, a process of its own stands by, the dead-man. As soon as the module ends, however it does, and where it has
+    not ended O(grace) and 60 seconds after clients were held, it does what O(state=released) does, again and again until it is done or
+    O(deadline) has passed. It waits for another run that goes on with the handover. Where no instance is provably the only primary,
+    clients stay held and the journal says so (C(dead_man)).
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -29,7 +33,8 @@ options:
       - V(standby) means that O(target) is a standby of O(other) and not far behind.
       - V(primary) means that O(target) is the primary, that clients are led to it, and that O(other) is its standby, where it has
         ever been one.
-      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. For a run that failed.
+      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. A handover that was cut off
+        between the end of the old primary and the promotion is ended. For a run that failed.
       - V(alone) means that O(target) is the primary and keeps nothing for O(other), which is gone for good.
     type: str
     required: true
@@ -111,6 +116,9 @@ notes:
     WAL senders, replication slots, room on the disk or a line in C(pg_hba.conf) are missing, when there are tablespaces, when
     the data folder is a mount point of its own, when the pooler keeps a connection for each client (C(pool_mode) C(session)), or
     lets clients give up too early (C(query_wait_timeout)).
+  - An instance that comes back on an empty volume while clients are held, or as another database than the one that its standby
+    follows, is refused.
+  - The dead-man outlives the module and the connection that it was started by, but not a C(KillUserProcesses=yes) of systemd-logind.
   - What starts the instances must start them again when they end.
   - Clients that go past the pooler lose their connections when the old primary is stopped.
   - The password is written to C(replatform.pgpass) (mode 0600) beside the data folder of each instance.
