@@ -15,6 +15,10 @@ description:
   - It needs nothing of the instances but their ports and a superuser. C(psql) runs where the module runs, or in the container of
     the pooler. What has to be done beside an instance's data, the instance does (C(COPY ... TO PROGRAM)).
   - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail.
+  - While clients are held, a process of its own stands by, the dead-man. As soon as the module ends, however it does, and where it has
+    not ended O(grace) and 60 seconds after clients were held, it does what O(state=released) does, again and again until it is done or
+    O(deadline) has passed. It waits for another run that goes on with the handover. Where no instance is provably the only primary,
+    clients stay held and the journal says so (C(dead_man)).
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -29,7 +33,8 @@ options:
       - V(standby) means that O(target) is a standby of O(other) and not far behind.
       - V(primary) means that O(target) is the primary, that clients are led to it, and that O(other) is its standby, where it has
         ever been one.
-      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. For a run that failed.
+      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. A handover that was cut off
+        between the end of the old primary and the promotion is ended. For a run that failed.
       - V(alone) means that O(target) is the primary and keeps nothing for O(other), which is gone for good.
     type: str
     required: true
@@ -111,6 +116,9 @@ notes:
     WAL senders, replication slots, room on the disk or a line in C(pg_hba.conf) are missing, when there are tablespaces, when
     the data folder is a mount point of its own, when the pooler keeps a connection for each client (C(pool_mode) C(session)), or
     lets clients give up too early (C(query_wait_timeout)).
+  - An instance that comes back on an empty volume while clients are held, or as another database than the one that its standby
+    follows, is refused.
+  - The dead-man outlives the module and the connection that it was started by, but not a C(KillUserProcesses=yes) of systemd-logind.
   - What starts the instances must start them again when they end.
   - Clients that go past the pooler lose their connections when the old primary is stopped.
   - The password is written to C(replatform.pgpass) (mode 0600) beside the data folder of each instance.
@@ -177,13 +185,15 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
     cluster,
     container,
     places,
+    switchover_release,
     switchover_run,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
-def place_and_lock(options: dict[str, t.Any]) -> tuple[places.Place, str]:
+def place_and_lock(options: t.Mapping[str, t.Any]) -> tuple[places.Place, str]:
     """Where scripts run, and the file on this host that keeps runs apart."""
     if options["swarm_service"]:
         service = options["swarm_service"]
@@ -209,12 +219,18 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=cluster.IMPORT_ERROR)
     if options["swarm_service"] and client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
+    dead_man = DeadMan(
+        lambda reason: switchover_release.let_go(place_and_lock, options, reason),
+        options["grace"] + switchover_release.HOLD_S,
+    )
     try:
         switchover_run.check(options)
         place, lock = place_and_lock(options)
         with alone(lock, options["deadline"], module.check_mode):
-            operation = switchover_run.Switchover(place, options, module.check_mode)
-            result = perform(operation, "postgres_switchover", options["name"], options, module.check_mode)
+            operation = switchover_run.Switchover(
+                place, options, module.check_mode, None if module.check_mode else dead_man
+            )
+            result = perform(operation, switchover_release.OPERATION, options["name"], options, module.check_mode)
         module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))

@@ -59,7 +59,11 @@ requirements:
   - docker (Python package) only where O(swarm_service) is given
 notes:
   - Refuses, with one line and nothing changed, when an instance does not answer, is older than 6.2, runs without a configuration file
-    (it would forget whom it follows), or when O(target) is older than O(other) or holds keys and O(overwrite) is false.
+    (it would forget whom it follows), when a master came back without the keys that its replica still has, or when O(target) is older
+    than O(other) or holds keys and O(overwrite) is false.
+  - Redis writes its configuration file anew, with its passwords in it, and makes it readable by all (C(0644) less its umask). Where
+    the file is seen from where scripts run, it gets its mode back within a moment, and none for others where O(password_file) is given.
+    Elsewhere start Redis with umask 077, or keep the file in a folder that is closed to others.
   - Carries C(appendonly), C(appendfsync), C(maxmemory), C(maxmemory-policy) and C(save).
 seealso:
   - module: sophia.replatform.postgres_switchover

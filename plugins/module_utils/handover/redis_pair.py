@@ -72,6 +72,13 @@ def next_step(world: World, wanted: Wanted) -> Decision:
             )
         if one.version < OLDEST:
             return Refused(f"{one.address} is Redis {_text(one.version)}: upgrade it to {_text(OLDEST)} or newer first")
+    for master, replica in ((target, other), (other, target)):
+        if _came_back_empty(master, replica):
+            return Refused(
+                f"{master.address} came back without a key, and {replica.address} has {replica.keys} of what it held, and will be"
+                f" emptied when it follows it again: give {master.address} its volume back, or make {replica.address} a"
+                " master (REPLICAOF NO ONE)"
+            )
     if target.master and other.master:
         return _two_masters(target, other, wanted)
     if other.master:
@@ -79,6 +86,12 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     if target.master:
         return _serve(target, other, wanted)
     return _two_replicas(target, other, wanted)
+
+
+def _came_back_empty(master: Instance, replica: Instance) -> bool:
+    """Another history with nothing in it; a master that was emptied in order has emptied its replica, too."""
+    follows = master.master and not replica.master and replica.source == master.address
+    return follows and not master.keys and replica.keys > 0 and master.replid != replica.replid
 
 
 def _two_masters(target: Instance, other: Instance, wanted: Wanted) -> Decision:

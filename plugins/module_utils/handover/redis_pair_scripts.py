@@ -8,25 +8,48 @@ where a script says so. The password is read there; it goes on in the environmen
 
 from __future__ import annotations
 
-PREAMBLE = r"""
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.script_lock import ALONE
+
+PREAMBLE = (
+    r"""
 set -eu
 if [ -n "$1" ]; then REDISCLI_AUTH=$(cat "$1"); export REDISCLI_AUTH; fi
 lock=$2 host=$3 port=$4 other_host=$5 other_port=$6
 shift 6
-# One that was left behind by a run that was killed is waited for; one that only looks (no lock file) waits for nobody.
-alone() { [ -n "$lock" ] || return 0; exec 9>"$lock"; flock -w 60 9 || { echo "error: $lock is held by another run" >&2; exit 1; }; }
+"""
+    + ALONE
+    + r"""
 cli() { timeout 10 redis-cli -h "$host" -p "$port" --no-auth-warning "$@"; }
 other() { timeout 10 redis-cli -h "$other_host" -p "$other_port" --no-auth-warning "$@"; }
 # redis-cli prints errors as answers; one that is not the expected answer ends the script.
 expect_ok() { answer=$(cli "$@"); [ "$answer" = OK ] || { echo "error: $1 $2: $answer" >&2; exit 1; }; }
+# Redis writes its file anew, with its passwords in it, and makes it readable by all. Where it is seen from here it gets its mode back,
+# and without others where there is a password. Further arguments: what asks, and what is done to write it.
+written() {
+  file=$("$1" INFO server | tr -d '\r' | sed -n 's/^config_file://p')
+  before=$(stat -c '%i %a' "$file" 2>/dev/null) || before=
+  shift
+  "$@"
+  if [ -n "$before" ] && [ "$(stat -c %i "$file")" != "${before% *}" ]; then
+    mode=${before#* }
+    chmod "$mode" "$file"
+    [ -z "${REDISCLI_AUTH:-}" ] || chmod go-rwx "$file"
+  fi
+}
+rewrite() { written cli expect_ok CONFIG REWRITE; }
+# The role and the file in one transaction: it is killed before it or after it.
+replicate() {
+  answer=$(printf '%s\n' MULTI "REPLICAOF $1 $2" 'CONFIG REWRITE' EXEC | cli | tr '\n' ' ')
+  [ "$answer" = 'OK QUEUED QUEUED OK OK ' ] || { echo "error: REPLICAOF $1 $2: $answer" >&2; exit 1; }
+}
 follow() {
   if [ -n "${REDISCLI_AUTH:-}" ]; then
     printf '%s' "$REDISCLI_AUTH" | sed 's/[\\"]/\\&/g; s/^/CONFIG SET masterauth "/; s/$/"/' | cli >/dev/null
   fi
-  expect_ok REPLICAOF "$other_host" "$other_port"
-  expect_ok CONFIG REWRITE
+  written cli replicate "$other_host" "$other_port"
 }
 """
+)
 
 STATUS = (
     PREAMBLE
@@ -52,7 +75,8 @@ status other
 """
 )
 
-REPLICATE = PREAMBLE + "alone\nexpect_ok CONFIG REWRITE\nfollow\n"
+# The file is written before, so that it is known that it can be.
+REPLICATE = PREAMBLE + "alone\nrewrite\nfollow\n"
 
 # Further arguments: names and values in turn.
 CARRY_SETTINGS = (
@@ -63,18 +87,17 @@ while [ $# -gt 1 ]; do
   expect_ok CONFIG SET "$1" "$2"
   shift 2
 done
-expect_ok CONFIG REWRITE
+rewrite
 """
 )
 
-# The pause ends by itself, should this be killed in it; what is compared after that is not all. The file is written before, so that
-# it is known that it can be.
+# The pause ends by itself, should this be killed in it; what is compared after that is not all.
 DEMOTE = (
     PREAMBLE
     + r"""
 alone
 offset() { tr -d '\r' | sed -n "s/^$1://p"; }
-expect_ok CONFIG REWRITE
+rewrite
 end=$(($(date +%s) + 7))
 expect_ok CLIENT PAUSE 10000 WRITE
 while :; do
@@ -96,14 +119,17 @@ echo "$mine"
 """
 )
 
-# A demotion that was cut off may not be in the other one's file yet: it would come back as a second master.
+# A demotion whose file could not be written would come back as a second master.
 PROMOTE = (
     PREAMBLE
     + r"""
 alone
-answer=$(other CONFIG REWRITE)
-[ "$answer" = OK ] || { echo "error: $other_host: CONFIG REWRITE: $answer" >&2; exit 1; }
-expect_ok REPLICAOF NO ONE
-expect_ok CONFIG REWRITE
+kept() {
+  answer=$(other CONFIG REWRITE)
+  [ "$answer" = OK ] || { echo "error: $other_host: CONFIG REWRITE: $answer" >&2; exit 1; }
+}
+written other kept
+rewrite
+written cli replicate NO ONE
 """
 )

@@ -13,98 +13,27 @@ wrote, and the primary can't come back as one: only then, or when both are seen 
 
 from __future__ import annotations
 
-import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import (
-    Facts,
     handover_faults,
     seed_faults,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
+    Instance,
+    Pooler,
+    Wanted,
+    World,
+    diverged,
+    has_mark,
+    proven,
+    ready,
+    text_lsn,
+)
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
-STATES = ("standby", "primary", "released", "alone")
 # A shutdown writes what has changed since the last checkpoint; clients wait for it.
 MAX_UNFLUSHED = 64 << 20
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One instance; positions in the WAL are in bytes.
-
-    O(lsn) is the end of the WAL of a primary, and what a standby has replayed. O(flushed) is from where a restart would replay.
-    O(shut_down) is the end of the last checkpoint that is flushed, if it was written by a shutdown, else 0. O(follows) is the
-    C(host:port) that it is a standby of, or will be; O(streaming) is whether it does now. O(condemned) is whether it will be a
-    standby after its next start; O(marked) and O(marked_timeline) are what the mark of a fence says, if there is one. O(slot) is
-    whether it keeps WAL for the other one, O(followed) whether that takes it now; O(credentials) is whether it has what it takes to
-    connect to the other one. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a
-    standby's last checkpoint, O(received) the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of
-    a primary left it.
-    """
-
-    address: str
-    system: str
-    standby: bool
-    lsn: int = 0
-    flushed: int = 0
-    shut_down: int = 0
-    follows: str = ""
-    streaming: bool = False
-    read_only: bool = False
-    condemned: bool = False
-    marked: str = ""
-    marked_timeline: int = 0
-    slot: bool = False
-    followed: bool = False
-    credentials: bool = False
-    seeding: bool = False
-    clients: int = 0
-    timeline: int = 1
-    received: int = 1
-    forks: t.Mapping[int, int] = field(default_factory=dict)
-    facts: Facts = field(default_factory=Facts)
-
-    @property
-    def fenced(self) -> bool:
-        """Whether anything is left of a fence; a standby takes no writes anyway."""
-        return not self.standby and (self.read_only or self.condemned or self.marked != "")
-
-
-@dataclass(frozen=True)
-class Pooler:
-    """PgBouncer; O(leads_to) is a C(host:port), O(servers) is how many connections to it are open."""
-
-    leads_to: str
-    paused: bool = False
-    servers: int = 0
-    pool_mode: str = "transaction"
-    query_wait_s: float = 0
-
-
-@dataclass(frozen=True)
-class World:
-    """An instance that does not answer is None."""
-
-    pooler: Pooler
-    target: Instance | None
-    other: Instance | None
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """O(state) is one of RV(STATES) and speaks of O(target); O(other) is what is beside it. Both are C(host:port).
-
-    O(other) is empty where it is gone for good, which C(alone) may say.
-
-    O(max_lag) is in bytes; O(grace_s) is how long open transactions are waited for while new ones are held.
-    """
-
-    state: str
-    target: str
-    other: str
-    overwrite: bool = False
-    max_lag: int = 1 << 20
-    grace_s: float = 10
 
 
 def next_step(world: World, wanted: Wanted) -> Decision:
@@ -115,6 +44,9 @@ def next_step(world: World, wanted: Wanted) -> Decision:
             f"the pooler leads to {world.pooler.leads_to}, which is neither {wanted.target} nor {wanted.other}:"
             " name the two instances as its configuration does"
         )
+    stranger = _stranger(world, wanted)
+    if stranger:
+        return stranger
     if wanted.state == "released":
         return _released(world, wanted)
     for instance in (target, other):
@@ -133,37 +65,23 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     return _both_standbys(world, target, other, wanted)
 
 
-def proven(standby: Instance, primary: str) -> bool:
-    """Whether O(standby) has all that the instance at O(primary) ever wrote, and that one was fenced and is shut down.
-
-    A standby that is read-only has a proof that was made void, for that instance may have been promoted again.
-    """
-    return not standby.read_only and has_proof(standby, primary)
-
-
-def has_proof(standby: Instance, primary: str) -> bool:
-    """The same, be it void or not."""
-    marked = (standby.marked, standby.marked_timeline) == (primary, standby.timeline)
-    return standby.standby and marked and 0 != standby.shut_down == standby.lsn
-
-
-def diverged(standby: Instance, primary: Instance) -> bool:
-    """Whether O(standby) has WAL that O(primary) has not, so that it can never follow it."""
-    timeline = max(standby.timeline, standby.received)
-    if timeline == primary.timeline:
-        return standby.lsn > primary.lsn
-    return standby.lsn > primary.forks.get(timeline, standby.lsn)
-
-
-def ready(target: Instance, other: Instance) -> bool:
-    """Whether the standby O(target) follows the primary O(other), and each has what it takes to follow the other."""
-    both = (target, other)
-    return (
-        target.streaming
-        and not target.read_only
-        and target.follows == other.address
-        and all(one.slot and one.credentials for one in both)
-    )
+def _stranger(world: World, wanted: Wanted) -> Refused | None:
+    """An instance that came back with other data: on an empty volume, or on another one."""
+    pooler, target, other = world.pooler, world.target, world.other
+    for one, beside in ((target, other), (other, target)):
+        if one is None or one.standby:
+            continue
+        if beside is None:
+            # Nobody is held before both have a slot.
+            strange = wanted.state != "alone" and pooler.paused and pooler.leads_to == one.address and not one.slot
+            evidence = "it has no slot, and that for which clients are held has one"
+        else:
+            strange = beside.standby and beside.follows == one.address and beside.system != one.system
+            strange = strange and not (wanted.overwrite and beside is target and not pooler.paused)
+            evidence = f"it is of system {one.system}, and its standby {beside.address} of {beside.system}"
+        if strange:
+            return Refused(f"{one.address} came back with other data ({evidence}): give it its volume back first")
+    return None
 
 
 def _released(world: World, wanted: Wanted) -> Decision:
@@ -181,7 +99,7 @@ def _released(world: World, wanted: Wanted) -> Decision:
     ]
     serving = known if len(known) == 1 else [one for one in known if one.address == leads_to]
     if not serving:
-        return Refused(
+        return _cut_off(world, wanted) or Refused(
             f"no primary is seen that clients could be led to: bring {leads_to} back, or run the handover again"
         )
     one = serving[0]
@@ -190,6 +108,18 @@ def _released(world: World, wanted: Wanted) -> Decision:
     if leads_to != one.address:
         return Step("repoint", {"to": one.address})
     return Step("resume", {"to": one.address}) if world.pooler.paused else Done(f"clients are led to {one.address}")
+
+
+def _cut_off(world: World, wanted: Wanted) -> Decision | None:
+    """What ends a handover that was cut off between the fence and the promotion."""
+    target, other = world.target, world.other
+    if target is None or not target.standby:
+        return None
+    if other is None:
+        return _without_other(world, target, replace(wanted, state="primary"))
+    if other.standby and other.system == target.system:
+        return _both_standbys(world, target, other, replace(wanted, state="primary"))
+    return None
 
 
 def _without_target(world: World, wanted: Wanted) -> Decision:
@@ -231,8 +161,15 @@ def _seed(world: World, target: Instance, other: Instance, wanted: Wanted) -> De
         _leftovers(world, other)
         or _credentials(target, other)
         or _slot(other)
-        or Step("seed", {"at": target.address, "from": other.address, "bytes": other.facts.size})
+        or Step(
+            "seed", {"at": target.address, "from": other.address, "bytes": other.facts.size, "over": _state(target)}
+        )
     )
+
+
+def _state(instance: Instance) -> str:
+    """What is to be overwritten, and nothing else, should it come late."""
+    return f"{instance.system} {'standby' if instance.standby else 'primary'}"
 
 
 def _leftovers(world: World, primary: Instance) -> Step | None:
@@ -263,8 +200,9 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     pooler = world.pooler
     if wanted.state == "alone":
         return Refused(f"{target.address} is a standby: make it the primary first")
-    held = pooler.paused and pooler.leads_to == other.address
-    if wanted.state == "primary" and held and ready(target, other):
+    if pooler.leads_to != other.address:
+        return Step("repoint", {"to": other.address})
+    if wanted.state == "primary" and pooler.paused and ready(target, other):
         return _hold(pooler, target, other)
     step = _leftovers(world, other) or _credentials(target, other) or _slot(target, other)
     if step:
@@ -273,14 +211,10 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         return Step("follow", {"at": target.address, "primary": other.address})
     if not target.streaming:
         return _wait_or_seed(world, target, other, wanted)
-    if target.read_only and not has_proof(target, other.address):
+    if target.read_only and not has_mark(target, other.address):
         return Step("release", {"at": target.address})
     if target.read_only or other.lsn - target.lsn > wanted.max_lag:
         return Step("wait_for_lag", {"at": target.address}, changes=False)
-    if pooler.leads_to != other.address:
-        return Refused(
-            f"the pooler leads to {pooler.leads_to}, which is a standby: make {other.address} the primary first"
-        )
     if wanted.state == "standby":
         return Done(f"{target.address} is a standby of {other.address} and less than {wanted.max_lag} bytes behind")
     faults = handover_faults(pooler.pool_mode, pooler.query_wait_s, wanted.grace_s)
@@ -329,18 +263,24 @@ def _both_standbys(world: World, target: Instance, other: Instance, wanted: Want
         return Refused(
             f"{target.address} and {other.address} are both standbys, for a handover was cut off: make one the primary"
         )
-    promote = Step("promote", {"at": target.address, "lsn": text_lsn(target.lsn)})
     if proven(target, other.address):
-        return promote
+        return _promote(target, other)
     for one, upstream in ((target, other), (other, target)):
         if one.follows != upstream.address:
             return Step("follow", {"at": one.address, "primary": upstream.address})
     # One that streams has nothing of its own left to replay.
     if other.streaming and target.lsn >= other.lsn:
-        if target.marked == target.address and not other.read_only:
-            return Step("void", {"at": other.address})
-        return promote
+        return _promote(target, other)
     return Step("wait_for_replay", {"at": target.address}, changes=False)
+
+
+def _promote(target: Instance, other: Instance) -> Step:
+    """Of two standbys only one may be promoted, however late: the other is made void first."""
+    if not other.read_only:
+        return Step("void", {"at": other.address})
+    if target.read_only:
+        return Step("release", {"at": target.address})
+    return Step("promote", {"at": target.address, "lsn": text_lsn(target.lsn)})
 
 
 def _target_is_primary(world: World, target: Instance, other: Instance | None, wanted: Wanted) -> Decision:
@@ -391,104 +331,3 @@ def _alone(target: Instance, other: Instance | None) -> Decision:
     if target.slot:
         return Step("drop_slot", {"at": target.address})
     return Done(f"{target.address} is alone")
-
-
-def simulate(world: World, step: Step, wanted: Wanted) -> World:
-    """The world after O(step), as far as RV(next_step) looks at it."""
-    at = step.data.get("at") or step.data.get("to") or ""
-    one, beside = (world.target, world.other) if at == wanted.target else (world.other, world.target)
-    pooler = world.pooler
-    if step.name in ("pause", "wait_for_transactions"):
-        return replace(world, pooler=replace(pooler, paused=True, servers=0))
-    if step.name == "resume":
-        return replace(world, pooler=replace(pooler, paused=False))
-    if step.name == "repoint":
-        return replace(world, pooler=replace(pooler, leads_to=step.data["to"]))
-    if step.name == "fence" and one and beside:
-        # Clients are led on when it is stopped; it comes back as a standby.
-        marked = replace(one, marked=one.address, marked_timeline=one.timeline)
-        down = replace(marked, standby=True, condemned=True, follows=beside.address, streaming=True)
-        up = replace(marked, **{name: getattr(beside, name) for name in _OWN}, shut_down=one.lsn)
-        return _put(_put(world, down), up)
-    if step.name == "prove" and one:
-        return replace(world, other=replace(one, address=wanted.other, follows=one.address, streaming=True))
-    if step.name == "wait_for_instance":
-        return _appear(world, at)
-    if one is None:
-        return world
-    changes: dict[str, t.Callable[[], Instance]] = {
-        "wait_for_copy": lambda: replace(one, seeding=False),
-        "wait_for_standby_to_leave": lambda: replace(one, followed=False),
-        "give_credentials": lambda: replace(one, credentials=True),
-        "make_slot": lambda: replace(one, slot=True),
-        "drop_slot": lambda: replace(one, slot=False),
-        "release": lambda: replace(one, read_only=False, condemned=one.standby and one.condemned, marked=""),
-        "void": lambda: replace(one, read_only=True),
-        "follow": lambda: replace(one, follows=step.data["primary"]),
-        "checkpoint": lambda: replace(one, flushed=one.lsn),
-        "promote": lambda: replace(one, standby=False, condemned=False, streaming=False),
-        "seed": lambda: _copy_of(one, beside or one),
-        "wait_for_stream": lambda: replace(one, streaming=True, lsn=beside.lsn if beside else one.lsn),
-        "wait_for_lag": lambda: replace(one, lsn=beside.lsn if beside else one.lsn, shut_down=0),
-        "wait_for_replay": lambda: replace(one, lsn=beside.lsn if beside else one.lsn),
-    }
-    return _put(world, changes[step.name]())
-
-
-def _copy_of(one: Instance, source: Instance) -> Instance:
-    return replace(
-        source,
-        address=one.address,
-        standby=True,
-        condemned=True,
-        follows=source.address,
-        streaming=True,
-        slot=False,
-        credentials=one.credentials,
-        flushed=source.lsn,
-    )
-
-
-# What an instance has of its own and does not get from the one that it follows.
-_OWN = ("address", "standby", "follows", "streaming", "read_only", "condemned", "slot", "credentials", "facts")
-
-
-def _appear(world: World, at: str) -> World:
-    """The instance at O(at) as if it were there, and a standby of the other; what it really is shows when it answers."""
-    there = world.target or world.other
-    if there is None:
-        return world
-    one = _copy_of(replace(there, address=at), there)
-    return replace(world, target=one) if world.target is None else replace(world, other=one)
-
-
-def _put(world: World, instance: Instance) -> World:
-    if world.target and world.target.address == instance.address:
-        return replace(world, target=instance)
-    return replace(world, other=instance)
-
-
-def text_lsn(lsn: int) -> str:
-    """A position in the WAL as PostgreSQL writes it, e.g. C(0/3000148)."""
-    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
-
-
-def parse_lsn(text: str) -> int:
-    """The inverse of RV(text_lsn); empty is 0."""
-    high, _slash, low = text.partition("/")
-    return (int(high, 16) << 32) + int(low, 16) if low else 0
-
-
-def end_of_checkpoint(start: int, segment: int, page: int = 8192) -> int:
-    """Where the record of a checkpoint that starts at O(start) ends.
-
-    24 bytes of header, 2 of the data's header and the 88 of C(CheckPoint), rounded up to 8; where it runs into the next page, that
-    page's header lies in between. Source: C(access/xlogrecord.h), C(catalog/pg_control.h), C(access/xlog_internal.h); the same in
-    PostgreSQL 13 to 17. Were it another one day, the proof would fail and the other instance would be waited for.
-    """
-    size = 24 + 2 + 88
-    room = page - start % page
-    if size > room:
-        following = start + room
-        start += 40 if following % segment == 0 else 24
-    return (start + size + 7) // 8 * 8

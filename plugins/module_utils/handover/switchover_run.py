@@ -10,9 +10,16 @@ import re
 import shlex
 import time
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover, switchover_scripts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    switchover,
+    switchover_scripts,
+    switchover_simulation,
+    switchover_world,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import (
     Place,
     address,
@@ -24,7 +31,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.operation import
 
 ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "required": True, "choices": list(switchover.STATES)},
+    "state": {"type": "str", "required": True, "choices": list(switchover_world.STATES)},
     "target": {"type": "str", "required": True},
     "other": {"type": "str"},
     "target_name": {"type": "str"},
@@ -43,7 +50,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "grace": {"type": "int", "default": 10},
 }
 
-STATES_OF_TWO = tuple(state for state in switchover.STATES if state != "alone")
+STATES_OF_TWO = tuple(state for state in switchover_world.STATES if state != "alone")
 
 # They become words of connection strings and of commands of the pooler, which know no quotes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -64,13 +71,21 @@ def check(params: t.Mapping[str, t.Any]) -> None:
 
 
 class Switchover:
-    """O(params) are the module's. In check mode no lock file is made."""
+    """O(params) are the module's. In check mode no lock file is made and there is no O(dead_man); else that one is armed while clients
+    are held."""
 
-    def __init__(self, place: Place, params: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+    def __init__(
+        self,
+        place: Place,
+        params: t.Mapping[str, t.Any],
+        check_mode: bool = False,
+        dead_man: DeadMan | None = None,
+    ) -> None:
         self.place = place
         self.params = params
+        self.dead_man = dead_man
         self.lock = "" if check_mode else f"{params['pooler_file']}.lock"
-        self.wanted = switchover.Wanted(
+        self.wanted = switchover_world.Wanted(
             params["state"],
             params["target"],
             params["other"] or "",
@@ -87,35 +102,38 @@ class Switchover:
             self.known[params["other_name"]] = params["other"] or params["target"]
         self._facts: dict[tuple[str, str], Facts] = {}
 
-    def next_step(self, world: switchover.World) -> Decision:
+    def next_step(self, world: switchover_world.World) -> Decision:
         return switchover.next_step(world, self.wanted)
 
-    def simulate(self, world: switchover.World, step: Step) -> switchover.World:
-        return switchover.simulate(world, step, self.wanted)
+    def simulate(self, world: switchover_world.World, step: Step) -> switchover_world.World:
+        return switchover_simulation.simulate(world, step, self.wanted)
 
-    def observe(self) -> switchover.World:
+    def observe(self) -> switchover_world.World:
         world = self._look()
+        if self.dead_man:
+            self.dead_man.arm() if world.pooler.paused else self.dead_man.disarm()
         # Facts are for what comes before clients are held, and take a moment.
         if world.pooler.paused or not (world.target and world.other):
             return world
         try:
-            return switchover.replace(world, target=self._with_facts(world.target), other=self._with_facts(world.other))
+            return replace(world, target=self._with_facts(world.target), other=self._with_facts(world.other))
         except ReplatformError:
             again = self._look()
             if again.target and again.other:
                 raise
             return again  # one has gone down meanwhile
 
-    def _look(self) -> switchover.World:
+    def _look(self) -> switchover_world.World:
         wanted = self.wanted
         parts = split_parts(self.run("STATUS", wanted.target, *address(wanted.other)))
         pooler = parse_pooler(parts["databases"], parts["config"], self.params["database"], self.known)
         target, other = (parse_instance(at, parts[n]) for at, n in ((wanted.target, "1"), (wanted.other, "2")))
-        return switchover.World(pooler, target, other)
+        return switchover_world.World(pooler, target, other)
 
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
         other = self.wanted.other if at == self.wanted.target else self.wanted.target
+        self._stand_by(step)
         if step.name == "wait_for_transactions":
             return self._wait_for_transactions(step)
         if step.name.startswith("wait_for_"):
@@ -129,9 +147,15 @@ class Switchover:
             "repoint": (str(self.params["pooler_file"]), *address(self.names[at])),
         }
         if step.name == "seed":
-            arguments["seed"] = (self._seed_program(step),)
+            arguments["seed"] = (self._seed_program(step), str(step.data["over"]))
         printed = self.run(step.name.upper(), at, *arguments.get(step.name, ()))
         return {"ended_sessions": int(printed)} if step.name == "fence" else None
+
+    def _stand_by(self, step: Step) -> None:
+        if self.dead_man and step.name == "pause":
+            self.dead_man.arm()
+        if self.dead_man and self.dead_man.overdue():
+            raise ReplatformError("clients have been held for too long: they are let go, run this again")
 
     def run(self, script: str, at: str, *arguments: str) -> str:
         """What the script of that name prints, run against the instance at O(at)."""
@@ -140,7 +164,7 @@ class Switchover:
         text = getattr(switchover_scripts, script)
         return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
 
-    def _with_facts(self, instance: switchover.Instance) -> switchover.Instance:
+    def _with_facts(self, instance: switchover_world.Instance) -> switchover_world.Instance:
         """What an instance is does not change while a module runs, unless a copy is made over it."""
         key = (instance.address, instance.system)
         if key not in self._facts:
@@ -148,7 +172,7 @@ class Switchover:
             if not instance.standby and not instance.fenced:
                 facts["free"] = int(self.run("FREE", instance.address))
             self._facts[key] = Facts(**facts)
-        return switchover.replace(instance, facts=self._facts[key])
+        return replace(instance, facts=self._facts[key])
 
     def _seed_program(self, step: Step) -> str:
         host, port = address(step.data["from"])
@@ -195,7 +219,7 @@ def split_parts(text: str) -> dict[str, str]:
     return dict(zip(pieces[1::2], pieces[2::2]))
 
 
-def parse_pooler(databases: str, config: str, database: str, known: t.Mapping[str, str]) -> switchover.Pooler:
+def parse_pooler(databases: str, config: str, database: str, known: t.Mapping[str, str]) -> switchover_world.Pooler:
     """The pooler from the CSV of C(SHOW DATABASES) and C(SHOW CONFIG); O(known) is the address of each name."""
     rows = [row for row in csv.DictReader(databases.splitlines()) if row["name"] == database]
     if not rows:
@@ -203,7 +227,7 @@ def parse_pooler(databases: str, config: str, database: str, known: t.Mapping[st
     row = rows[0]
     leads_to = f"{row['host']}:{row['port']}"
     settings = {one["key"]: one["value"] for one in csv.DictReader(config.splitlines())}
-    return switchover.Pooler(
+    return switchover_world.Pooler(
         leads_to=known.get(leads_to, leads_to),
         paused=row["paused"] == "1",
         servers=int(row["current_connections"]),
@@ -212,24 +236,24 @@ def parse_pooler(databases: str, config: str, database: str, known: t.Mapping[st
     )
 
 
-def parse_instance(at: str, text: str) -> switchover.Instance | None:
+def parse_instance(at: str, text: str) -> switchover_world.Instance | None:
     """The instance at O(at) from the line of JSON that it printed, or nothing when it did not answer."""
     if not text.strip():
         return None
     seen = json.loads(text)
     conninfo = dict(re.findall(r"(\w+)=(\S*)", seen["conninfo"] or ""))
     follows = f"{conninfo['host']}:{conninfo['port']}" if conninfo.get("host") else ""
-    checkpoint, redo = (switchover.parse_lsn(seen[name]) for name in ("checkpoint", "redo"))
+    checkpoint, redo = (switchover_world.parse_lsn(seen[name]) for name in ("checkpoint", "redo"))
     mark = (seen["marked"] or "").split(" ")
     # Only a shutdown's checkpoint begins where it is written.
     ended = checkpoint == redo
-    return switchover.Instance(
+    return switchover_world.Instance(
         address=at,
         system=seen["system"],
         standby=seen["standby"],
-        lsn=switchover.parse_lsn(seen["lsn"] or ""),
+        lsn=switchover_world.parse_lsn(seen["lsn"] or ""),
         flushed=redo,
-        shut_down=switchover.end_of_checkpoint(checkpoint, seen["segment"]) if ended else 0,
+        shut_down=switchover_world.end_of_checkpoint(checkpoint, seen["segment"]) if ended else 0,
         follows=follows,
         streaming=bool(follows) and seen["upstream"] == follows,
         read_only=seen["read_only"],
@@ -250,4 +274,4 @@ def parse_instance(at: str, text: str) -> switchover.Instance | None:
 def parse_history(text: str) -> dict[int, int]:
     """A timeline's history file: to each timeline before it, where it was left."""
     rows = [line.split("\t") for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return {int(row[0]): switchover.parse_lsn(row[1]) for row in rows}
+    return {int(row[0]): switchover_world.parse_lsn(row[1]) for row in rows}

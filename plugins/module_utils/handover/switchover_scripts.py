@@ -9,10 +9,13 @@ folder is done by the instance, C(COPY ... TO PROGRAM), as the user that it runs
 
 from __future__ import annotations
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.script_lock import ALONE
+
 SLOT = "replatform_handover"
 MARK = "replatform-fenced "
 
-PREAMBLE = r"""
+PREAMBLE = (
+    r"""
 set -eu
 PGUSER=$1 database=$2
 PGPASSWORD=$(cat "$3")
@@ -21,8 +24,9 @@ shift 8
 PGAPPNAME=replatform-handover PGCONNECT_TIMEOUT=5
 PGOPTIONS='-c datestyle=ISO -c timezone=UTC -c statement_timeout=0'
 export PGUSER PGPASSWORD PGAPPNAME PGCONNECT_TIMEOUT PGOPTIONS
-# One that was left behind by a run that was killed is waited for; one that only looks (no lock file) waits for nobody.
-alone() { [ -n "$lock" ] || return 0; exec 9>"$lock"; flock -w 60 9 || { echo "error: $lock is held by another run" >&2; exit 1; }; }
+"""
+    + ALONE
+    + r"""
 # The pooler knows no options.
 pooler() { PGOPTIONS='' psql -h "$pooler_host" -p "$pooler_port" -d pgbouncer -XAq -v ON_ERROR_STOP=1 "$@"; }
 # Clients may be waiting: what a frozen instance does not answer in time is given up.
@@ -31,6 +35,10 @@ sql() { timeout "$limit" psql -h "$host" -p "$port" -d postgres -XAtq -v ON_ERRO
 # Whatever the instance's default is.
 write() { PGOPTIONS="$PGOPTIONS -c default_transaction_read_only=off" sql "$@"; }
 """
+)
+
+# A statement of a script that was killed may still be on its way in the server: there, too, one comes after the other.
+_ALONE = "SELECT pg_advisory_lock(hashtext('replatform-handover')) \\gset"
 
 # That of a primary's WAL; its control file has it only after the next checkpoint.
 _TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
@@ -243,16 +251,21 @@ kill -QUIT "$main"
 for pid in $(children); do kill -KILL "$pid" || true; done
 """
 
-# Further argument: the program. The instance ends it, and the session with it, when it has been exchanged. Whoever restarts the
-# instance takes the time he needs: one that does not answer yet is waited for as at any other time.
+# Further arguments: the program, and the system and role that the instance must still have. The instance ends the program, and the
+# session with it, when it has been exchanged. Whoever restarts the instance takes the time he needs: one that does not answer yet is
+# waited for as at any other time.
 SEED = (
     PREAMBLE
     + r"""
 limit=0
-if PGAPPNAME=replatform-seed write -v program="$1" >/dev/null 2>&1 <<'SQL'
+if PGAPPNAME=replatform-seed write -v program="$1" -v over="$2" >/dev/null 2>&1 <<'SQL'
+SELECT :'over' = system_identifier || CASE WHEN pg_is_in_recovery() THEN ' standby' ELSE ' primary' END AS same
+FROM pg_control_system() \gset
+\if :same
 SELECT setting AS bindir FROM pg_config WHERE name = 'BINDIR' \gset
 SELECT format('bindir=%s; %s', quote_literal(:'bindir'), :'program') AS program \gset
 COPY (SELECT WHERE false) TO PROGRAM :'program';
+\endif
 SQL
 then exit 0; fi
 for _try in 1 2 3 4 5; do
@@ -272,6 +285,7 @@ FENCE = (
     + rf"""
 alone
 write -v to_host="$1" -v to_port="$2" -v address="$3" <<'SQL'
+{_ALONE}
 ALTER SYSTEM SET default_transaction_read_only = on;
 {_FOLLOW}
 SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
@@ -293,23 +307,26 @@ RELEASE = (
 alone
 if [ "$(sql -c 'SELECT pg_is_in_recovery()')" = f ]; then
 write <<'SQL'
+{_ALONE}
 SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE starts_with(roname, '{MARK}') \gset
 COPY (SELECT WHERE false) TO PROGRAM 'rm -f standby.signal && sync .';
 SQL
 fi
 write <<'SQL'
+{_ALONE}
 ALTER SYSTEM RESET default_transaction_read_only;
 SELECT pg_reload_conf() \gset
 SQL
 """
 )
 
-# For a standby that may have the proof of a fence, before the one that was fenced is promoted again.
+# For the one of two standbys that is not to be promoted.
 VOID = (
     PREAMBLE
-    + r"""
+    + rf"""
 alone
 write <<'SQL'
+{_ALONE}
 ALTER SYSTEM SET default_transaction_read_only = on;
 SELECT pg_reload_conf() \gset
 SQL
@@ -325,12 +342,24 @@ sql -c CHECKPOINT
 """
 )
 
-# The mark stays until the pooler leads to the new primary: it says whose place that one has taken.
+# The mark stays until the pooler leads to the new primary: it says whose place that one has taken. Whether another run has made this
+# one void is read from the file, since a server takes a moment to load it.
 PROMOTE = (
     PREAMBLE
-    + r"""
+    + rf"""
 alone
-[ "$(sql -c 'SELECT pg_promote(true, 15)')" = t ] || { echo "error: it was not promoted within 15 s" >&2; exit 1; }
+said=$(sql <<'SQL'
+{_ALONE}
+SELECT CASE
+  WHEN EXISTS (SELECT FROM pg_file_settings WHERE name = 'default_transaction_read_only' AND setting = 'on') THEN 'void'
+  WHEN pg_promote(true, 15) THEN 'promoted' END;
+SQL
+)
+case $said in
+  promoted) ;;
+  void) echo "error: $host:$port was made void by another run: it must not be promoted" >&2; exit 1 ;;
+  *) echo "error: it was not promoted within 15 s" >&2; exit 1 ;;
+esac
 """
 )
 

@@ -2,6 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One run of a handover in a process of its own, that can be killed: at a record of its journal, or a while into a step.
 
+It is frozen instead where the parameters say C(frozen). C(dead_man) is for how many seconds clients may be held, nothing for no
+dead-man.
+
 usage: controller.py PARAMETERS.json [AT_RECORD [MILLISECONDS]]
 """
 
@@ -12,25 +15,27 @@ import os
 import signal
 import sys
 import threading
+import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Here
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.redis_pair_run import RedisPair
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_release import let_go
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import Operation, alone, perform
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def deadly(at: int, after_ms: float | None) -> None:
+def deadly(at: int, after_ms: float | None, by: int) -> None:
     """Make writing the record number O(at), counted from 0, the last that this process does, or nearly so."""
-    write = Journal.write
+    write, run = Journal.write, os.getpid()
+
+    def die() -> None:
+        os.kill(os.getpid(), by)
 
     def dies(self: Journal, *record: object) -> object:
-        if len(self.records) == at:
+        if len(self.records) == at and os.getpid() == run:
             if after_ms is None:
                 die()
             threading.Timer(after_ms / 1000, die).start()
@@ -39,14 +44,26 @@ def deadly(at: int, after_ms: float | None) -> None:
     Journal.write = dies  # type: ignore[method-assign]  # the process is to die at a record
 
 
+def dead_man(params: dict[str, t.Any]) -> DeadMan | None:
+    if not params["dead_man"]:
+        return None
+    return DeadMan(
+        lambda reason: let_go(lambda _params: (Here(120), params["run_lock"]), params, reason), params["dead_man"]
+    )
+
+
 def main() -> int:
     with open(sys.argv[1], encoding="utf-8") as handle:
         params = json.load(handle)
     if len(sys.argv) > 2:
-        deadly(int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)
+        by = signal.SIGSTOP if params.get("frozen") else signal.SIGKILL
+        deadly(int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None, by)
     try:
         with alone(params["run_lock"], 60, params["check"]):
-            operation = {"postgres": Switchover, "redis": RedisPair}[params["kind"]](Here(120), params, params["check"])
+            if params["kind"] == "redis":
+                operation: Operation = RedisPair(Here(120), params, params["check"])
+            else:
+                operation = Switchover(Here(120), params, params["check"], dead_man(params))
             result = perform(operation, "handover", params["kind"], params, params["check"])
     except ReplatformError as exc:
         print(json.dumps({"failed": str(exc)}))

@@ -6,8 +6,10 @@ those of Sentinel and of HAProxy's checks do."""
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -62,16 +64,29 @@ class Redis:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         folder.mkdir()
-        (folder / "redis.conf").write_text(
+        self.file = folder / "redis.conf"
+        self.file.touch(mode=0o600)
+        self.file.write_text(
             f"bind 127.0.0.1\nport {self.port}\ndir {folder}\nrepl-diskless-sync-delay 0\n"
             f"requirepass {_quoted(PASSWORD)}\n{settings}"
         )
-        command = ["env", f"LD_LIBRARY_PATH={libraries}", program, str(folder / "redis.conf")]
+        command = ["env", f"LD_LIBRARY_PATH={libraries}", program, str(self.file)]
         self.server = Server(folder, command, account=None)
 
     def ask(self, *words: str) -> str:
         with contextlib.closing(Client(self.port)) as client:
             return client.ask(*words)
+
+    def restart(self, lost: bool = False) -> None:
+        """O(lost) is whether it comes back on an empty volume."""
+        os.kill(self.server.process.pid, signal.SIGSTOP)
+        with contextlib.suppress(OSError):
+            self.ask("SHUTDOWN", "NOSAVE" if lost else "SAVE")
+        until(lambda: not self.role(), "it has ended")
+        for data in (self.file.parent / name for name in ("appendonlydir", "dump.rdb")) if lost else ():
+            shutil.rmtree(data) if data.is_dir() else data.unlink(missing_ok=True)
+        os.kill(self.server.process.pid, signal.SIGCONT)
+        until(lambda: bool(self.role()), "it is back")
 
     def role(self) -> str:
         try:

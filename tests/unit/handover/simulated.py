@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover_world
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
 
 A, B = "a:5432", "b:5432"
@@ -108,17 +108,17 @@ class Fleet:
 
     # What the loop sees and does
 
-    def observe(self, wanted: switchover.Wanted) -> switchover.World:
-        pooler = switchover.Pooler(self.leads_to, self.paused, self.servers_open)
-        return switchover.World(pooler, self._seen(wanted.target), self._seen(wanted.other))
+    def observe(self, wanted: switchover_world.Wanted) -> switchover_world.World:
+        pooler = switchover_world.Pooler(self.leads_to, self.paused, self.servers_open)
+        return switchover_world.World(pooler, self._seen(wanted.target), self._seen(wanted.other))
 
-    def _seen(self, address: str) -> switchover.Instance | None:
+    def _seen(self, address: str) -> switchover_world.Instance | None:
         server = self.servers[address]
         if not (server.up and server.reachable):
             return None
         forks = [place for place, one in enumerate(server.wal) if one[0] == "timeline"]
         at_shutdown = server.flushed == len(server.wal) and server.wal[-1:] == [SHUTDOWN]
-        return switchover.Instance(
+        return switchover_world.Instance(
             address=address,
             system=server.system,
             standby=server.standby,
@@ -137,7 +137,7 @@ class Fleet:
             forks={number + 1: place for number, place in enumerate(forks)},
         )
 
-    def parts(self, step: Step, wanted: switchover.Wanted) -> list[t.Callable[[], None]]:
+    def parts(self, step: Step, wanted: switchover_world.Wanted) -> list[t.Callable[[], None]]:
         """What O(step) does, in order; a run may be killed between any two. Raises C(DownError) from within."""
         at = step.data.get("at") or step.data.get("to") or wanted.target
         server = self.servers.get(at)
@@ -154,7 +154,7 @@ class Fleet:
             "drop_slot": [lambda: self._set(server, slot=False)],
             "checkpoint": [lambda: self._set(server, flushed=len(server.wal))],
             "follow": [lambda: self._set(server, follows=step.data.get("primary"))],
-            "seed": [lambda: self._seed(server, other)],
+            "seed": [lambda: self._seed(server, other, step.data["over"])],
             "fence": [
                 lambda: self._set(server, read_only=True),
                 lambda: self._set(server, follows=other.address),
@@ -191,15 +191,17 @@ class Fleet:
         self._up(self.servers[at])
         self.shut_down(at)
 
-    def _seed(self, server: Server, source: Server) -> None:
+    def _seed(self, server: Server, source: Server, over: str) -> None:
         self._up(server)
         self._up(source)
+        if over != f"{server.system} {'standby' if server.standby else 'primary'}":
+            raise DownError
         server.system, server.wal, server.signal, server.follows = source.system, list(source.wal), True, source.address
         server.read_only, server.slot, server.up = source.read_only, False, False
 
     def _promote(self, server: Server) -> None:
         self._up(server)
-        if not server.standby:
+        if not server.standby or server.read_only:
             raise DownError
         server.standby = server.signal = False
         server.wal.append(("timeline",))

@@ -107,10 +107,18 @@ class Postgres:
         self.address = f"127.0.0.1:{self.port}"
         folder.mkdir()
         shutil.chown(folder, ACCOUNT, ACCOUNT)
-        bin_dir = programs()
         password = folder / "password"
         password.write_text(PASSWORD)
         shutil.chown(password, ACCOUNT)
+        self._begin()
+        command = [f"{programs()}/postgres", "-D", str(folder / "data"), "-p", str(self.port)]
+        if contained:
+            self.server = Server(folder, [*CONTAINED, *become(ACCOUNT), *command], account=None)
+        else:
+            self.server = Server(folder, command)
+
+    def _begin(self) -> None:
+        bin_dir = programs()
         self.as_account(
             [
                 *(f"{bin_dir}/initdb", "-D", "data", "-U", USER, "--pwfile=password", "--encoding=UTF8", "--no-sync"),
@@ -120,13 +128,30 @@ class Postgres:
         self.as_account(
             ["sh", "-c", f"echo 'CREATE DATABASE {DATABASE}' | {bin_dir}/postgres --single -D data postgres"]
         )
-        with open(folder / "data" / "postgresql.conf", "a", encoding="utf-8") as conf:
+        with open(self.folder / "data" / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write("shared_buffers = 16MB\nunix_socket_directories = ''\n")
-        command = [f"{bin_dir}/postgres", "-D", str(folder / "data"), "-p", str(self.port)]
-        if contained:
-            self.server = Server(folder, [*CONTAINED, *become(ACCOUNT), *command], account=None)
-        else:
-            self.server = Server(folder, command)
+
+    @contextlib.contextmanager
+    def on_an_empty_volume(self) -> t.Iterator[None]:
+        """It comes back without its data, and with it afterwards."""
+        data, aside = self.folder / "data", self.folder / "aside"
+        with self._down():
+            data.rename(aside)
+            self._begin()
+        try:
+            yield
+        finally:
+            with self._down():
+                shutil.rmtree(data)
+                aside.rename(data)
+
+    @contextlib.contextmanager
+    def _down(self) -> t.Iterator[None]:
+        os.kill(self.server.process.pid, signal.SIGSTOP)
+        self.as_account([f"{programs()}/pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop"])
+        yield
+        os.kill(self.server.process.pid, signal.SIGCONT)
+        until(self.answers, "it is back")
 
     def as_account(self, command: t.Sequence[str]) -> None:
         subprocess.run(
@@ -372,6 +397,8 @@ class Fleet:
             "deadline": 100,
             "check": False,
             "kind": "postgres",
+            "name": "postgres",
+            "dead_man": 0,
             "run_lock": str(self.folder / "run.lock"),
         }
         return {**values, **changes}

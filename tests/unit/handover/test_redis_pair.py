@@ -60,6 +60,24 @@ def test_what_is_refused(target, other, refused):
     assert refused in decision.reason
 
 
+@pytest.mark.parametrize("state", ["replica", "primary"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_that_came_back_without_a_key_is_refused(state, turned):
+    world, wanted = (
+        World(replace(REPLICA, linked=False), replace(MASTER, keys=0, replid="3")),
+        replace(TO_B, state=state),
+    )
+    if turned:
+        world, wanted = World(world.other, world.target), replace(wanted, target=A, other=B)
+    decision = redis_pair.next_step(world, wanted)
+    assert isinstance(decision, Refused) and "a:6379 came back without a key" in decision.reason
+
+
+def test_one_that_was_emptied_in_order_is_not():
+    emptied = World(REPLICA, replace(MASTER, keys=0))
+    assert redis_pair.next_step(emptied, TO_B).name == "demote"
+
+
 def test_nothing_comes_back_from_a_master_without_a_key():
     end = redis_pair.next_step(World(MASTER, FRESH), Wanted("primary", A, B))
     assert isinstance(end, Done) and "has none to hand over" in end.reason

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import subprocess
 
 import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis_pair_scripts
 
 from . import redis_stores, stores
 
@@ -23,6 +26,11 @@ def pair():
 
 def names(result):
     return [step["name"] for step in result["steps"]]
+
+
+def sides(pair):
+    """The master and the other one."""
+    return (pair.swarm, pair.k3s) if pair.swarm.role() == "master" else (pair.k3s, pair.swarm)
 
 
 def judge(pair, writers):
@@ -48,6 +56,63 @@ def test_there_and_back_and_a_second_run_changes_nothing(pair):
             assert not pair.run("primary", pair.k3s)["changed"]
             assert "promote" in names(pair.run("primary", pair.swarm))
     judge(pair, writers)
+
+
+def test_the_files_with_the_password_stay_closed_to_others(pair):
+    """Redis itself makes them readable by all whenever it writes them."""
+    serving, other = sides(pair)
+    assert "promote" in names(pair.run("primary", other))
+    for redis in (serving, other):
+        assert 'requirepass "' in redis.file.read_text()
+        assert redis.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_one_that_came_back_without_its_keys_is_refused(pair):
+    """Its replica would be emptied too, were it let."""
+    serving, other = sides(pair)
+    assert "failed" not in pair.run("replica", other)
+    with pair.load() as writers:
+        pass
+    other.ask("CONFIG", "SET", "masterauth", "wrong")
+    stores.until(lambda: int(other.ask("DBSIZE")) >= len(writers), "the replica has all")
+    serving.restart(lost=True)
+    for target in (serving, other):
+        said = pair.run("primary", target)["failed"]
+        assert f"{serving.address} came back without a key" in said and "\n" not in said
+    assert int(other.ask("DBSIZE")) >= len(writers)
+    # What to do then is said there.
+    other.ask("REPLICAOF", "NO", "ONE")
+    assert "replicate" in names(pair.run("primary", serving))
+
+
+# Does what it is told to, and kills the script that told it to after so many times.
+DEADLY = r"""#!/bin/sh
+{program} "$@"
+echo . >>{folder}/calls
+[ "$(wc -l <{folder}/calls)" -ne {call} ] || kill -KILL "$(ps -o sid= -p $$)"
+"""
+
+
+@pytest.mark.parametrize("call", range(1, 8) if SOAK else (2, 4, 5, 6))
+def test_a_promotion_that_was_killed_after_any_call_is_ended(pair, tmp_path, call):
+    serving, other = sides(pair)
+    pair.run("replica", other)
+    pair.run("primary", other, die=(2,))
+    assert serving.role() == other.role() == "slave"
+    cli = tmp_path / "redis-cli"
+    cli.write_text(DEADLY.format(program=shutil.which("redis-cli"), folder=tmp_path, call=call))
+    cli.chmod(0o755)
+    ends = ["127.0.0.1", str(other.port), "127.0.0.1", str(serving.port)]
+    subprocess.run(
+        ["/bin/sh", "-c", redis_pair_scripts.PROMOTE, "sh", str(pair.password_file), str(pair.folder / "lock"), *ends],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LD_LIBRARY_PATH": pair.libraries},
+        start_new_session=True,
+        check=False,
+    )
+    assert "failed" not in pair.run("primary", other)
+    for redis in (serving, other):
+        redis.restart()
+    assert (serving.role(), other.role()) == ("slave", "master")
 
 
 def test_killed_at_every_record_and_run_again(pair):

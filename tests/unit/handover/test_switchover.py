@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import os
+import random
+from dataclasses import replace
 
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover import (
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    switchover,
+    switchover_simulation,
+    switchover_world,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
     Instance,
     Pooler,
     Wanted,
     World,
-    replace,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
-from hypothesis import event, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .simulated import A, B, DownError, Fleet, Server
 
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 TO_B = Wanted("primary", B, A)
 PRIMARY = Instance(A, "1", standby=False, lsn=100, slot=True, credentials=True)
 STANDBY = Instance(
@@ -39,7 +46,7 @@ def steps(world, wanted):
             return taken, decision
         taken.append(decision.name)
         assert len(taken) < 50, taken
-        world = switchover.simulate(world, decision, wanted)
+        world = switchover_simulation.simulate(world, decision, wanted)
 
 
 def test_the_whole_way():
@@ -188,9 +195,68 @@ def test_clients_are_led_to_whoever_is_the_primary():
     promoted = replace(PROVEN, standby=False, condemned=False)
     for old in (None, replace(PRIMARY, standby=True)):
         assert steps(World(HELD, promoted, old), released)[0] == ["repoint", "resume"]
-    for target, other in ((FRESH, None), (STANDBY, None), (STANDBY, replace(PRIMARY, standby=True))):
+    for target, other in ((FRESH, None), (None, replace(PRIMARY, standby=True)), (None, None)):
         assert isinstance(switchover.next_step(World(HELD, target, other), released), Refused)
     assert steps(World(HELD, FRESH, PRIMARY), released)[0] == ["resume"]
+
+
+def test_clients_are_let_go_where_a_handover_was_cut_off_between_the_fence_and_the_promotion():
+    released = replace(TO_B, state="released")
+    down, there = None, replace(PRIMARY, standby=True, read_only=True, follows=B, streaming=True)
+    for old in (down, there):
+        assert steps(World(HELD, PROVEN, old), released)[0] == ["promote", "repoint", "resume"]
+    assert switchover.next_step(World(HELD, STANDBY, down), released).name == "prove"
+    behind = replace(there, lsn=101)
+    assert switchover.next_step(World(HELD, STANDBY, behind), released).name == "wait_for_replay"
+
+
+def test_of_two_standbys_the_other_one_is_made_void_before_one_is_promoted():
+    """A promotion that was begun by a run that is frozen since may come at any time."""
+    other = replace(PRIMARY, standby=True, follows=B, streaming=True)
+    void = replace(PROVEN, read_only=True)
+    assert steps(World(HELD, void, other), TO_B)[0][:3] == ["void", "release", "promote"]
+    assert steps(World(HELD, PROVEN, other), TO_B)[0][:2] == ["void", "promote"]
+
+
+def test_a_standby_that_may_come_to_a_proof_keeps_it_void():
+    """The primary was fenced once, and promoted again since."""
+    back = replace(PRIMARY, lsn=120, timeline=2, forks={1: 100})
+    for shut_down in (0, 100):
+        void = replace(PROVEN, read_only=True, streaming=True, shut_down=shut_down)
+        assert switchover.next_step(World(AT_A, void, back), TO_B).name == "wait_for_lag"
+    assert switchover.next_step(World(AT_A, replace(void, marked=""), back), TO_B).name == "release"
+
+
+def test_clients_that_were_left_with_a_standby_are_led_to_the_primary():
+    """A handover that was cut off before its end, and the way back after that."""
+    promoted = replace(PRIMARY, address=B)
+    follows = replace(STANDBY, address=A, follows=B, read_only=True)
+    assert switchover.next_step(World(HELD, follows, promoted), Wanted("primary", A, B)).name == "repoint"
+
+
+@pytest.mark.parametrize("state", ["primary", "released", "standby"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_that_came_back_on_an_empty_volume_is_refused(state, turned):
+    empty = Instance(A, "3", standby=False)
+    worlds = [World(pooler, STANDBY, empty) for pooler in (HELD, AT_A)]
+    if state != "standby":
+        worlds.append(World(HELD, None, empty))
+    for world in worlds:
+        wanted = replace(TO_B, state=state)
+        if turned:
+            world = replace(world, target=world.other, other=world.target)
+            wanted = replace(wanted, target=A, other=B)
+        decision = switchover.next_step(world, wanted)
+        assert isinstance(decision, Refused)
+        assert "a:5432 came back with other data" in decision.reason
+    over = replace(TO_B, overwrite=True)
+    assert isinstance(switchover.next_step(World(HELD, STANDBY, empty), over), Refused)
+    assert switchover.next_step(World(AT_A, STANDBY, empty), over).name == "give_credentials"
+
+
+def test_a_copy_says_what_it_is_made_over():
+    step = switchover.next_step(World(AT_A, replace(FRESH, credentials=True), PRIMARY), TO_B)
+    assert (step.name, step.data["over"]) == ("seed", "2 primary")
 
 
 def test_a_way_back_that_is_given_up_leaves_no_slot():
@@ -204,8 +270,8 @@ def test_a_way_back_that_is_given_up_leaves_no_slot():
 
 @pytest.mark.parametrize(("text", "number"), [("0/3000148", 0x3000148), ("1/0", 1 << 32), ("", 0)])
 def test_positions(text, number):
-    assert switchover.parse_lsn(text) == number
-    assert not text or switchover.text_lsn(number) == text
+    assert switchover_world.parse_lsn(text) == number
+    assert not text or switchover_world.text_lsn(number) == text
 
 
 @pytest.mark.parametrize(
@@ -218,24 +284,14 @@ def test_positions(text, number):
     ],
 )
 def test_where_a_checkpoint_ends(start, end):
-    assert switchover.end_of_checkpoint(start, 16 << 20) == end
+    assert switchover_world.end_of_checkpoint(start, 16 << 20) == end
 
 
 EVENTS = [
-    "step",
-    "step",
-    "step",
-    "kill",
-    "stale",
-    "start",
-    "start",
-    "write",
-    "crash",
-    "restart",
-    "cut",
-    "hide",
-    "turn",
-    "stream",
+    *["step"] * 8,
+    *["start"] * 3,
+    *["freeze", "thaw", "stale", "turn", "stream"] * 2,
+    *["released", "kill", "write", "crash", "restart", "cut", "hide"],
 ]
 SCRIPT = st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from([A, B]), st.integers(0, 5)), max_size=60)
 
@@ -260,19 +316,44 @@ def safe(fleet):
 @settings(max_examples=400)
 @given(SCRIPT)
 def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(script):
-    """Runs are killed within a step or act on what they saw a moment ago; servers crash, are restarted in order, are cut off from
-    each other or from the controller; the wanted side changes; and somebody writes past the pooler all the while."""
-    fleet, wanted = Fleet(), TO_B
+    play(Fleet(), script)
+
+
+def test_the_same_at_length_from_where_one_follows_the_other():
+    """What takes many steps to come about is met by many orders drawn at random, not by clever ones."""
+    first = random.randrange(1 << 40) if SOAK else 0
+    for seed in range(first, first + (200_000 if SOAK else 6000)):
+        draw = random.Random(seed)
+        script = [(draw.choice(EVENTS), draw.choice([A, B]), draw.randrange(6)) for _each in range(40)]
+        fleet = Fleet()
+        fleet.servers = {A: server_at(A, standby=False), B: server_at(B, standby=True, follows=A, signal=True)}
+        try:
+            play(fleet, script)
+        except AssertionError as exc:
+            raise AssertionError(f"seed {seed}: {exc}") from exc
+
+
+def play(fleet, script):
+    """Runs are killed within a step, act on what they saw a moment ago, or are frozen and act at any time after that; servers crash,
+    are restarted in order, are cut off from each other or from the controller; the wanted side and state change; and somebody
+    writes past the pooler all the while."""
+    wanted = TO_B
+    frozen = []
     for what, address, number in script:
         server = fleet.servers[address]
-        if what in ("step", "kill", "stale"):
+        if what == "freeze":
+            decision = switchover.next_step(fleet.observe(wanted), wanted)
+            if isinstance(decision, Step):
+                frozen.append((decision, wanted))
+        elif what == "thaw" and frozen:
+            take(fleet, *frozen.pop(number % len(frozen)))
+        elif what in ("step", "kill", "stale"):
             decision = switchover.next_step(fleet.observe(wanted), wanted)
             if what == "stale":
                 fleet.crash(address) if number % 2 else fleet.shut_down(address)
                 if number > 3:
                     server.start()
             if isinstance(decision, Step):
-                event(decision.name)
                 take(fleet, decision, wanted, number if what == "kill" else 99)
         elif what == "start":
             server.start()
@@ -294,13 +375,21 @@ def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(script):
         else:
             wanted = replace(wanted, target=wanted.other, other=wanted.target)
         safe(fleet)
-    settle(fleet, wanted)
+    # Left alone, it comes to its end, whatever happened before.
+    fleet.connected = True
+    decision = settle(fleet, replace(wanted, state="released"))
+    assert isinstance(decision, Done), decision
+    leads = fleet.servers[fleet.leads_to]
+    assert not fleet.paused and leads.may_write and not leads.read_only
+    if wanted.target == B or fleet.servers[B].system == "old":
+        decision = settle(fleet, replace(wanted, state="primary"))
+        assert isinstance(decision, Done), decision
+        assert fleet.leads_to == wanted.target and not fleet.paused
+        assert fleet.acknowledged <= fleet.servers[wanted.target].rows
 
 
 def settle(fleet, wanted):
-    """Left alone, it comes to its end, whatever happened before."""
-    fleet.connected = True
-    wanted = replace(wanted, state="primary")
+    """Takes steps until there are none left."""
     for _step in range(60):
         for server in fleet.servers.values():
             server.reachable = True
@@ -312,10 +401,7 @@ def settle(fleet, wanted):
         take(fleet, decision, wanted)
         fleet.stream()
         safe(fleet)
-    if wanted.target == B or fleet.servers[B].system == "old":
-        assert isinstance(decision, Done), decision
-        assert fleet.leads_to == wanted.target and not fleet.paused
-        assert fleet.acknowledged <= fleet.servers[wanted.target].rows
+    return decision
 
 
 def test_a_proof_is_made_void_before_the_one_that_was_fenced_is_promoted_again():

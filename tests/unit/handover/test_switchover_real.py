@@ -124,6 +124,20 @@ def test_clients_go_on_where_the_switch_is_given_up(fleet):
     judge(fleet, load, 1)
 
 
+def test_one_that_comes_back_on_an_empty_volume_is_refused(fleet):
+    """Clients are held by a run that was killed. Whatever is wanted, they are not let go to it, and nothing is copied from it."""
+    target, serving = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
+    fleet.run("standby", target)
+    with fleet.load(intruders=False) as load:
+        fleet.run("primary", target, die=(1,))
+        with serving.on_an_empty_volume():
+            for state, wanted in itertools.product(("primary", "released", "standby"), (target, serving)):
+                said = fleet.run(state, wanted)["failed"]
+                assert f"{serving.address} came back with other data" in said and "\n" not in said
+        assert names(fleet.run("primary", target))[-1] == "drop_slot"
+    judge(fleet, load, 1)
+
+
 def records_of_a_run(fleet, target):
     journal = fleet.folder / "journal.jsonl"
     journal.unlink(missing_ok=True)
@@ -147,8 +161,9 @@ def test_killed_at_every_record_and_run_again(fleet):
         chosen = [chosen[at] for at in SAMPLE]
     moves = 0
     with fleet.load() as load:
-        for target, death in zip(itertools.cycle(sides), chosen):
-            fleet.run("primary", target, die=death)
+        for number, (target, death) in enumerate(zip(itertools.cycle(sides), chosen)):
+            # There is a dead-man, or it has died as well.
+            fleet.run("primary", target, die=death, dead_man=60 * (number % 2))
             result = fleet.run("primary", target)
             assert "failed" not in result, (death, result)
             moves += 1
