@@ -116,6 +116,8 @@ def _fault(world: World, wanted: Wanted) -> str:
             return f"{folder.path} is not there, or is no folder"
     if not world.rsync:
         return "rsync is missing on this host: install Debian's package of that name"
+    if target.count and not source.count and not wanted.overwrite:
+        return f"{source.path} is empty and {target.path} is not: see whether it is mounted, or set overwrite"
     if target.count and not _ours(world) and not wanted.overwrite:
         return (
             f"{target.path} holds {target.count} entries that were not copied from {source.path}: set overwrite if they may be"

@@ -66,6 +66,16 @@ class VolumeHandover:
             self._measure(world)
         return dataclasses.replace(world, **self.seen)
 
+    def standing(self) -> dict[str, t.Any]:
+        """C(proven), C(window_open) and C(left_s), as the module returns them."""
+        record, window = read_record(self.params["record"]), self.wanted.window
+        left = record.opened + window - time.time() if record.opened else float(window)
+        return {
+            "proven": record.proven == self.target,
+            "window_open": bool(record.opened),
+            "left_s": round(max(0.0, left), 1),
+        }
+
     def _measure(self, world: volume.World) -> None:
         """What takes a look at every entry, once for each pass; not in the window, where time is short."""
         state, seen = self.wanted.state, self.seen
