@@ -56,7 +56,11 @@ def test_the_whole_way():
 @pytest.mark.parametrize(
     ("world", "wanted", "refused"),
     [
-        (RUNS, replace(WANTED, window=0), "no window is granted: give the seconds for which it may be stopped in window"),
+        (
+            RUNS,
+            replace(WANTED, window=0),
+            "no window is granted: give the seconds for which it may be stopped in window",
+        ),
         (RUNS, replace(WANTED, approved_by=""), "nobody has approved that it is stopped for up to 60 s"),
         (replace(RUNS, source=Folder(A, there=False)), WANTED, "/swarm is not there"),
         (replace(RUNS, target=Folder(B, there=False)), WANTED, "/k3s is not there"),
@@ -143,7 +147,13 @@ worlds = st.builds(
     World,
     st.builds(Folder, st.just(A), st.just(True), st.integers(0, 2), folders),
     st.builds(Folder, st.just(B), st.just(True), st.integers(0, 2), folders),
-    st.builds(Record, st.sampled_from([(), (B, A)]), st.sampled_from(["", A, B]), st.just(""), st.sampled_from([0.0, 900.0, 990.0])),
+    st.builds(
+        Record,
+        st.sampled_from([(), (B, A)]),
+        st.sampled_from(["", A, B]),
+        st.just(""),
+        st.sampled_from([0.0, 900.0, 990.0]),
+    ),
     st.just(1000.0),
     st.booleans(),
     st.integers(0, 1),
@@ -154,7 +164,12 @@ worlds = st.builds(
     st.sampled_from([None, 1.0, 40.0]),
 )
 wanteds = st.builds(
-    Wanted, st.just("wiki"), st.sampled_from(volume.STATES), st.sampled_from([0, 60]), st.sampled_from(["", "ada"]), st.booleans()
+    Wanted,
+    st.just("wiki"),
+    st.sampled_from(volume.STATES),
+    st.sampled_from([0, 60]),
+    st.sampled_from(["", "ada"]),
+    st.booleans(),
 )
 
 

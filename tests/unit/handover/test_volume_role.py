@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from . import stores, volumes
-from .volume_stage import STORE, Stage
+from .volume_stage import Stage
 from .volume_world import World
 
 

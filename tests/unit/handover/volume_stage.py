@@ -18,7 +18,7 @@ from . import stores, volumes
 ROOT = pathlib.Path(__file__).parents[3]
 
 # What a module of the Swarm or the cluster does: it reads or changes world.json, and runs the service of the side.
-STAND_IN = r'''#!{python}
+STAND_IN = r"""#!{python}
 import json, pathlib, sys
 sys.path.insert(0, "{tests}")
 from ansible.module_utils.basic import AnsibleModule
@@ -28,7 +28,7 @@ try:
     module.exit_json(**World(pathlib.Path("{folder}")).{name}(module.params, module.check_mode))
 except Exception as exc:
     module.fail_json(msg=str(exc))
-'''
+"""
 NOTE = "from volume_world import World; import json, pathlib, sys; World(pathlib.Path(sys.argv[1])).names(json.loads(sys.argv[2]))"
 MODULES = {
     ("sophia", "replatform"): {
@@ -110,7 +110,17 @@ class Stage:
         ansible = str(pathlib.Path(sys.executable).parent / "ansible-playbook")
         with open(self.folder / "said", "wb") as said:
             return subprocess.Popen(
-                [ansible, "-i", "hosts.yml", "play.yml", "-e", json.dumps(values), "-e", "ansible_become=false", *options],
+                [
+                    ansible,
+                    "-i",
+                    "hosts.yml",
+                    "play.yml",
+                    "-e",
+                    json.dumps(values),
+                    "-e",
+                    "ansible_become=false",
+                    *options,
+                ],
                 cwd=self.folder,
                 stdout=said,
                 stderr=said,

@@ -14,7 +14,32 @@ import typing as t
 START = {"swarm": 1, "k3s": 0, "led": False, "claim": True, "holders": ["localhost"], "ready": True}
 Params = t.Mapping[str, t.Any]
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+# Numbers go on where the folder ends; each is acknowledged outside once it is written.
+SERVICE = r"""
+import os, pathlib, signal, sys
+data, acknowledged = pathlib.Path(sys.argv[1]), sys.argv[2]
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+lines = data / "lines"
+known = lines.read_text().split() if lines.exists() else []
+number = int(known[-1]) if known else 0
+with open(lines, "a") as log, open(acknowledged, "a") as said:
+    while True:
+        number += 1
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        log.write(f"{number}\n")
+        log.flush()
+        if number % 20 == 0:
+            name = data / f"one of {number}"
+            name.write_text(str(number) * 1000)
+            os.link(name, data / f"other\nof {number}")
+            os.rename(name, data / f"renamed {number}")
+            (data / f"renamed {number - 400}").unlink(missing_ok=True)
+        said.write(f"{number}\n")
+        said.flush()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        signal.sigtimedwait([signal.SIGUSR1], 0.002)
+"""
+MOUNTED = 'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 class World:
@@ -70,7 +95,9 @@ class World:
                     }
                 }
             ],
-            "PersistentVolumeClaim": [{"spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}] if now["claim"] else [],
+            "PersistentVolumeClaim": [{"spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}]
+            if now["claim"]
+            else [],
             "PersistentVolume": [
                 {
                     "spec": {
@@ -115,15 +142,15 @@ class World:
             note.unlink()
 
     def service(self, side: str) -> int:
-        from handover import volumes
-
         point = self.folder / "seen" / side
-        service = [sys.executable, "-c", volumes.SERVICE, str(point), str(self.folder / "acknowledged")]
-        command = ["unshare", "--mount", "sh", "-c", volumes.MOUNTED, "sh", str(self.folder / side), str(point), *service]
+        service = [sys.executable, "-c", SERVICE, str(point), str(self.folder / "acknowledged")]
+        command = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(self.folder / side), str(point), *service]
         nothing = subprocess.DEVNULL
         # Not a child of the module, so that it is nobody's zombie.
         text = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], start_new_session=True, stdin=-3, stdout=-3, stderr=-3).pid)"
-        made = subprocess.run([sys.executable, "-c", text, *command], stdout=subprocess.PIPE, stderr=nothing, check=True)
+        made = subprocess.run(
+            [sys.executable, "-c", text, *command], stdout=subprocess.PIPE, stderr=nothing, check=True
+        )
         return int(made.stdout)
 
 

@@ -15,33 +15,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.volume_
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import perform
 
 from . import stores
-
-# Numbers go on where the folder ends; each is acknowledged outside once it is written.
-SERVICE = r"""
-import os, pathlib, signal, sys
-data, acknowledged = pathlib.Path(sys.argv[1]), sys.argv[2]
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-lines = data / "lines"
-known = lines.read_text().split() if lines.exists() else []
-number = int(known[-1]) if known else 0
-with open(lines, "a") as log, open(acknowledged, "a") as said:
-    while True:
-        number += 1
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        log.write(f"{number}\n")
-        log.flush()
-        if number % 20 == 0:
-            name = data / f"one of {number}"
-            name.write_text(str(number) * 1000)
-            os.link(name, data / f"other\nof {number}")
-            os.rename(name, data / f"renamed {number}")
-            (data / f"renamed {number - 400}").unlink(missing_ok=True)
-        said.write(f"{number}\n")
-        said.flush()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        signal.sigtimedwait([signal.SIGUSR1], 0.002)
-"""
-MOUNTED = 'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
+from .volume_world import MOUNTED, SERVICE
 
 
 class Contained:
