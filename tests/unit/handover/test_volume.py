@@ -194,3 +194,19 @@ def test_of_any_world(world, wanted):
         assert not world.source.writers and not world.target.writers
     if wanted.state == "equal" and world.record.opened == 900.0 and name != "begin":
         assert world.record.proven == B
+
+
+def test_a_service_that_runs_on_both_sides_is_not_left_alone():
+    world = replace(STOPPED, source=replace(STOPPED.source, writers=WRITER))
+    world = replace(world, target=Folder(B, count=3, writers=WRITER), record=replace(BEGUN, proven=B))
+    assert volume.next_step(world, EQUAL).name == "wait_for_writers"
+
+
+def test_nothing_is_copied_ahead_once_the_window_is_open():
+    assert isinstance(volume.next_step(replace(STOPPED, pending=1), WANTED), Done)
+
+
+def test_another_content_is_proven_anew():
+    proven = replace(STOPPED, pending=0, record=replace(STOPPED.record, proven=B, manifest="before"))
+    assert steps(replace(proven, compared=Comparison(1.0, (), "now", 3)), EQUAL)[0] == ["prove"]
+    assert steps(replace(proven, compared=Comparison(1.0, (), "before", 3)), EQUAL)[0] == []

@@ -44,6 +44,9 @@ class Pair:
     def start(self, side: pathlib.Path) -> Contained:
         return Contained(side, self.folder / "seen" / side.name, self.acknowledged)
 
+    def journal(self) -> list[dict[str, t.Any]]:
+        return journal(self.folder)
+
     def run(self, state: str, back: bool = False, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
         source, target = (self.k3s, self.swarm) if back else (self.swarm, self.k3s)
         params = {
@@ -75,4 +78,5 @@ def numbers(path: pathlib.Path) -> list[int]:
 
 
 def journal(folder: pathlib.Path) -> list[dict[str, t.Any]]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    path = folder / "journal.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
