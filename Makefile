@@ -11,7 +11,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
 # The stores that a handover is tested on, with what they load.
-STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1
+STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1 rsync libpopt0 libxxhash0
 SCRIPTS = $(shell git grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh')
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
