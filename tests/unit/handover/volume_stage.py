@@ -83,6 +83,13 @@ class Stage:
     def approve(self, to: str = "k3s", window: int = 120) -> None:
         (self.folder / "approvals" / f"wiki-window-{to}-{window}.json").write_text('{"by": "ada", "at": "2026-11-28"}')
 
+    def record(self, **found: t.Any) -> None:
+        """What the runs before have noted down."""
+        (self.folder / "state" / "volumes").mkdir()
+        folders = sorted(str(self.folder / side) for side in ("swarm", "k3s"))
+        record = {"folders": folders, "proven": "", "manifest": "", "opened": 0.0, **found}
+        (self.folder / "state" / "volumes" / "wiki.json").write_text(json.dumps(record))
+
     def start(self, to: str = "k3s", store: t.Mapping[str, t.Any] = STORE, options: t.Sequence[str] = ()) -> t.Any:
         """ansible-playbook, with its output in C(said)."""
         values = {

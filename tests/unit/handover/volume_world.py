@@ -18,6 +18,7 @@ Params = t.Mapping[str, t.Any]
 SERVICE = r"""
 import os, pathlib, signal, sys
 data, acknowledged = pathlib.Path(sys.argv[1]), sys.argv[2]
+signal.alarm(1800)  # no test takes longer; one that was killed leaves it behind
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 lines = data / "lines"
 known = lines.read_text().split() if lines.exists() else []
@@ -37,7 +38,7 @@ with open(lines, "a") as log, open(acknowledged, "a") as said:
         said.write(f"{number}\n")
         said.flush()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        signal.sigtimedwait([signal.SIGUSR1], 0.002)
+        signal.sigtimedwait([signal.SIGUSR1], 0.01)
 """
 MOUNTED = 'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
