@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pathlib
@@ -138,6 +139,12 @@ class World:
 
     def settle(self, side: str) -> None:
         """The service runs or does not, as is wanted of it; two at once are noted down."""
+        # A module outlives a controller that is killed, and may still be at it.
+        with open(self.folder / "settling", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._settle(side)
+
+    def _settle(self, side: str) -> None:
         note = self.folder / f"{side}.pid"
         wanted = self.read()[side]
         if wanted and not note.exists():
