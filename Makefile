@@ -11,7 +11,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
 # The stores that a handover is tested on, with what they load.
-STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1
+STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemalloc2 liblzf1 libatomic1 rsync libpopt0 libxxhash0
 # The packet filter that an edge takes ports over with, and a name server for the records.
 NFTABLES := nftables libnftables1 libnftnl11 libjansson4 libedit2 libbsd0 libmd0
 BIND := bind9 bind9-libs bind9-dnsutils liblmdb0 libmaxminddb0 libfstrm0 libprotobuf-c1 libuv1 libjson-c5 libnghttp2-14 python3-dnspython

@@ -52,6 +52,7 @@ options:
       - Services that are served from elsewhere until they are handed over, as a mapping from the service's name to
         C(addresses) (a list of IP addresses) and C(port).
       - What is left out comes from O(live), then from O(current).
+      - With C(singleton), no pod of it runs before it is handed over.
     type: dict
     default: {}
   handed_over:

@@ -248,6 +248,17 @@ def test_a_job_that_differs_is_another_job(render, chart, key):
     assert names[0] != names[1] and all(name.startswith("migrate-") for name in names)
 
 
+@pytest.mark.parametrize(
+    "singleton,handed_over,replicas", [(True, False, 0), (True, True, 1), (False, False, 1), (None, False, 1)]
+)
+def test_a_singleton_has_no_pod_while_it_is_served_elsewhere(render, singleton, handed_over, replicas):
+    external = {"addresses": ["192.0.2.1"], "port": 80, **({} if singleton is None else {"singleton": singleton})}
+    port = {"name": "p80", "port": 80, "protocol": "TCP"}
+    service = {**SERVICE, "kind": "StatefulSet", "ports": [port], "external": external, "handedOver": handed_over}
+    objects = render(umbrella.CHART, {"services": {"wiki": service}})
+    assert by_name(objects, "StatefulSet")["wiki"]["spec"]["replicas"] == replicas
+
+
 @pytest.mark.parametrize("kube,api", [("1.22.0", "autoscaling/v1"), ("1.23.0", "autoscaling/v2")])
 def test_the_autoscaler_has_the_count(helm, chart, kube, api):
     objects = list(yaml.safe_load_all(helm("template", "shop", chart(), "--kube-version", kube)))

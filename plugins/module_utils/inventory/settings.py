@@ -17,7 +17,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.k3s.settings imp
 _SLUG = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _K3S_VERSION = re.compile(r"v\d+\.\d+\.\d+(-rc\d+)?\+k3s\d+")
-KINDS = ("http", "postgres", "pgbouncer", "redis", "tcp")
+KINDS = ("http", "postgres", "pgbouncer", "redis", "files", "tcp")
 
 
 def environment_faults(inventory: Inventory) -> list[str]:

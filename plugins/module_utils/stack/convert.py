@@ -129,6 +129,8 @@ def _external(ctx: Context, values: dict[str, t.Any]) -> None:
     if not given.get("addresses") and not handed_over:
         raise StackError(f"{ctx.service.where()}: external and not handed over, but it has no address")
     values["external"] = {"addresses": sorted(given.get("addresses", [])), "port": port}
+    if given.get("singleton"):
+        values["external"]["singleton"] = True
     values["handedOver"] = handed_over
 
 

@@ -278,6 +278,13 @@ def test_it_is_said_where_clients_may_still_be_held(stage):
     assert wanted in " ".join(said.split())
 
 
+def test_each_store_has_a_host_of_its_own(stage):
+    status, calls, said = stage.play(POSTGRES, REDIS, data_handover_nodes={"node-of-bouncer": "beside"})
+    assert status == 2
+    assert "data_handover_nodes the host of node 'node-of-cache'" in " ".join(said.split())
+    assert {call[0] for call in calls} == {"postgres_switchover", "names"}
+
+
 @pytest.mark.parametrize(
     ("store", "running", "variables", "said"),
     [

@@ -77,6 +77,8 @@ def test_an_external_service():
     values = convert(load(DATA), Options(external={"db": AT})).values["services"]["db"]
     assert values["external"] == {"addresses": ["192.0.2.1", "192.0.2.2"], "port": 15432}
     assert values["handedOver"] is False
+    values = convert(load(DATA), Options(external={"db": {**AT, "singleton": True}})).values["services"]["db"]
+    assert values["external"]["singleton"]
     values = convert(load(DATA), Options(external={"db": AT}, handed_over=frozenset(["db"]))).values["services"]["db"]
     assert values["handedOver"] is True
 

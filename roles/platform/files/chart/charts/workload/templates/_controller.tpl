@@ -61,10 +61,13 @@ spec:
     {{- $pod | nindent 4 }}
 {{- end }}
 
-{{- /* With an autoscaler the count is the autoscaler's: as many as run now, and none written where that is not known. */}}
+{{- /* Two of a singleton must never run: none does while it is served elsewhere. With an autoscaler the count is the autoscaler's: as many as run now, and none written where that is not known. */}}
 {{- define "workload.replicas" }}
 {{- $service := .service }}
+{{- $external := $service.external | default dict }}
 {{- if eq $service.kind "DaemonSet" }}
+{{- else if and $external.singleton (not $service.handedOver) }}
+  replicas: 0
 {{- else if not $service.autoscaling }}
   replicas: {{ $service.replicas }}
 {{- else }}
