@@ -34,34 +34,35 @@ def fleet():
 
 @contextlib.contextmanager
 def small_disk(postgres):
-    """The instance on a disk of its own; it is restarted for that."""
+    """The instance's folder on a disk of its own, mounted over the old one; the instance is restarted for that."""
     folder = postgres.folder
+    below = os.open(folder, os.O_RDONLY)
     aside = folder.with_name(f"{folder.name}.aside")
     (folder / "wait").touch()
     os.kill(postgres.postmaster(), signal.SIGINT)
     stores.until(lambda: not (folder / "data" / "postmaster.pid").exists(), "it has ended")
     shutil.move(folder / "data", aside)
-    disk = folder / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(disk)], check=True)
-    subprocess.run(["cp", "-a", str(aside), str(disk / "data")], check=True)
-    shutil.chown(disk, stores.ACCOUNT, stores.ACCOUNT)
-    (folder / "data").symlink_to(disk / "data")
-    (folder / "wait").unlink()
-    stores.until(postgres.answers, "it answers again")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)], check=True)
     try:
-        yield disk
+        subprocess.run(["cp", "-a", str(aside), str(folder / "data")], check=True)
+        shutil.chown(folder, stores.ACCOUNT, stores.ACCOUNT)
+        os.unlink("wait", dir_fd=below)
+        stores.until(postgres.answers, "it answers again")
+        yield folder
     finally:
+        os.close(os.open("stopped", os.O_CREAT, dir_fd=below))
+        os.close(below)
         postgres.server.end()
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
 
 
-def fill(disk):
-    """Takes all the room that there is; what it returns gives it back."""
+def fill(disk, but=0):
+    """Takes all the room that there is, O(but) bytes excepted; what it returns gives it back."""
     filler = disk / "filler"
     with open(filler, "wb", buffering=0) as handle, contextlib.suppress(OSError):
         while True:
             handle.write(bytes(1 << 16))
+    os.truncate(filler, max(0, filler.stat().st_size - but))
     return filler.unlink
 
 
@@ -139,7 +140,6 @@ def test_the_primarys_disk_is_full(fleet):
             pass
         give_back = fill(disk)
         result = fleet.run("primary", fleet.k3s)
-        print(result)
         assert FULL in result["failed"] and "\n" not in result["failed"]
         assert not held(fleet) and fleet.primary() is fleet.swarm
         judge(fleet, load, 0)
@@ -149,7 +149,13 @@ def test_the_primarys_disk_is_full(fleet):
         fleet.k3s.sql("INSERT INTO rows VALUES (0, 'direct', 0, clock_timestamp())")
 
 
-def test_the_primarys_disk_is_full_while_clients_are_held(fleet):
+BY_ITSELF = pytest.mark.xfail(
+    strict=True, reason="a fence that fails leaves clients held until the next run, or until state released"
+)
+
+
+@pytest.mark.parametrize("let_go", [pytest.param("by the run itself", marks=BY_ITSELF), "by state released"])
+def test_the_primarys_disk_is_full_while_clients_are_held(fleet, let_go):
     with small_disk(fleet.swarm) as disk:
         fleet.run("standby", fleet.k3s)
         with fleet.load(intruders=False) as load:
@@ -158,10 +164,11 @@ def test_the_primarys_disk_is_full_while_clients_are_held(fleet):
         assert held(fleet)
         give_back = fill(disk)
         result = fleet.run("primary", fleet.k3s)
-        print(result)
+        assert FULL in result["failed"] and "\n" not in result["failed"]
+        if let_go == "by state released":
+            assert names(fleet.run("released", fleet.k3s)) == ["resume"]
+        assert not held(fleet) and fleet.primary() is fleet.swarm
         give_back()
-        if "failed" in result:
-            assert FULL in result["failed"] and not held(fleet)
         assert "failed" not in fleet.run("primary", fleet.k3s)
         judge(fleet, load, 0)
 
@@ -171,7 +178,7 @@ def test_the_standbys_disk_is_full(fleet, when):
     with small_disk(fleet.k3s) as disk:
         with fleet.load(intruders=False) as load:
             if when == "before the copy":
-                give_back = fill(disk)
+                give_back = fill(disk, but=8 << 20)  # enough for the instance, not for a copy
                 result = fleet.run("standby", fleet.k3s)
             else:
                 with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -179,8 +186,7 @@ def test_the_standbys_disk_is_full(fleet, when):
                     stores.until(lambda: (disk / "data.new").exists(), "the copy is being made")
                     give_back = fill(disk)
                     result = run.result()
-            print(result)
-            assert "\n" not in result["failed"]
+                assert "\n" not in result["failed"]
             assert FULL in result["failed"] or "bytes free and needs" in result["failed"]
             assert (
                 not held(fleet)
