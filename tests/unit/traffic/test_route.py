@@ -183,9 +183,9 @@ def test_traefik_never_reads_a_half_written_file(tmp_path, monkeypatch):
     renames = []
     monkeypatch.setattr(os, "replace", lambda source, to: renames.append((source, to)))
     Store("app", str(tmp_path), str(tmp_path)).write(ROUTE)
-    ((source, to),) = renames
-    assert to == str(tmp_path / "app.yml")
-    assert os.path.dirname(source) == str(tmp_path) and not source.endswith((".yml", ".yaml", ".toml"))
+    assert [to for _source, to in renames] == [str(tmp_path / ".app.yml.room"), str(tmp_path / "app.yml")]
+    for source, _to in renames:
+        assert os.path.dirname(source) == str(tmp_path) and not source.endswith((".yml", ".yaml", ".toml"))
 
 
 def test_broken_files_of_another_hand_are_told_apart(tmp_path):
