@@ -18,7 +18,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place, address
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover import parse_lsn
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import parse_lsn
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
 

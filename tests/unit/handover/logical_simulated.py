@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import logical
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover import Pooler
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Pooler
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
 
 A, B = "a:5432", "b:5432"

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import logical
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical import Instance, Wanted, World
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover import Pooler
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Pooler
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
