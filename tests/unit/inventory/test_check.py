@@ -180,7 +180,7 @@ def test_no_environment(sound):
         ({"port": 70000}, "backend has the port 70000"),
         ({"port": "8001"}, "backend has the port '8001'"),
         ({"port": True}, "backend has the port True"),
-        ({"kind": "htpp"}, "backend is of kind 'htpp'; known are http, postgres, pgbouncer, redis, tcp"),
+        ({"kind": "htpp"}, "backend is of kind 'htpp'; known are http, postgres, pgbouncer, redis, files, tcp"),
         ({"host": None}, "backend is of kind http and needs a host name"),
         ({"host": "back end"}, "backend is of kind http and needs a host name"),
         ({"path": "health"}, "backend has the path 'health'"),
