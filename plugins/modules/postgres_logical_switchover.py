@@ -123,7 +123,8 @@ notes:
     C(replica), which only a superuser can have, is not bound; what it changes is noticed before clients are held.
   - Clients that go past the pooler lose their connections, and what they open then is read-only by default. A client that sets
     C(default_transaction_read_only) itself is not kept from writing to the one that is not the primary.
-  - Roles, other databases and the server's settings do not move. Materialized views are refreshed on O(target) once.
+  - Roles, other databases and the server's settings do not move. Tables are analyzed and materialized views refreshed on O(target)
+    once.
   - The password is written to C(replatform.pgpass) (mode 0600) beside the data folder of each instance.
 seealso:
   - module: sophia.replatform.postgres_switchover

@@ -19,8 +19,9 @@ class Facts:
 
     Names of tables are C(schema.table). O(identityless) are those whose updates can't be published, O(filled) those that have rows,
     O(unlogged) and O(large_objects) what is not replicated, O(always) triggers that would fire on both sides, O(stale_views) the
-    materialized views that have no contents yet, O(unanalyzed) how many tables the planner knows nothing of. O(roles) are those that own something or have a right in it, O(settings) what
-    C(ALTER DATABASE ... SET) has set, O(rw_roles) the roles whose settings say whether transactions are read-only. What begins with
+    materialized views that have no contents yet, O(unanalyzed) how many tables the planner knows nothing of. O(roles) are those
+    that own something or have a right in it, O(settings) what C(ALTER DATABASE ... SET) has set, O(rw_roles) the roles whose
+    settings say whether transactions are read-only. What begins with
     O(available_) is what the instance has. O(logical_slots) are those of others in this database, O(prepared) transactions that
     are prepared and not committed.
     """

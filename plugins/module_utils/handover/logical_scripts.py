@@ -83,8 +83,12 @@ _TABLE = "n.nspname || '.' || c.relname"
 
 
 def _tables(where: str) -> str:
-    return f"(SELECT coalesce(json_agg({_TABLE} ORDER BY 1), '[]') FROM {_MINE} WHERE {where})"
+    return f"(SELECT coalesce(json_agg({_TABLE} ORDER BY n.nspname, c.relname), '[]') FROM {_MINE} WHERE {where})"
 
+
+# Whose updates and deletes can be told.
+_IDENTITY = """(relreplident IN ('f', 'i')
+    OR relreplident = 'd' AND EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))"""
 
 # Prints a line of JSON, then a line for each table that has rows.
 FACTS = (
@@ -104,7 +108,7 @@ SELECT json_build_object(
     - (SELECT count(*) FROM pg_stat_subscription WHERE pid IS NOT NULL AND subname <> '{NAME}'),
   'size', pg_database_size(current_database()),
   'tables', (SELECT count(*) FROM {_MINE} WHERE relkind IN ('r', 'p')),
-  'identityless', {_tables("relkind = 'r' AND relpersistence = 'p' AND (relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))")},
+  'identityless', {_tables(f"relkind = 'r' AND relpersistence = 'p' AND NOT {_IDENTITY}")},
   'unlogged', {_tables("relkind IN ('r', 'p') AND relpersistence = 'u'")},
   'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
   'always', (SELECT coalesce(json_agg({_TABLE} || '.' || tgname), '[]') FROM {_MINE} JOIN pg_trigger ON tgrelid = c.oid

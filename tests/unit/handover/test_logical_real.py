@@ -204,8 +204,10 @@ def test_given_up_and_begun_again(fleet):
 def test_what_is_refused(fleet):
     """Each is found on a real server; nothing is changed."""
     target, primary = sides(fleet)
-    fleet.run("alone", primary)
-    target.sql("DROP SUBSCRIPTION IF EXISTS replatform_logical")
+    fleet.run("standby", target)
+    assert names(fleet.run("alone", primary, other=None)) == ["unfreeze", "drop_slot"]
+    assert "has lost the slot" in refusal(fleet.run("standby", target))
+    assert names(fleet.run("alone", primary)) == ["unsubscribe"]
     primary.sql("CREATE TABLE keyless (n int); CREATE UNLOGGED TABLE unlogged (n int PRIMARY KEY)")
     primary.sql("SELECT lo_create(7); CREATE ROLE someone; GRANT SELECT ON kinds TO someone")
     primary.sql(f"ALTER DATABASE {stores.DATABASE} SET work_mem = '5MB'")
