@@ -21,8 +21,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical
     readiness_faults,
     subscription_faults,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Pooler
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import handover_faults
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Pooler
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
 STATES = ("standby", "primary", "released", "alone")
