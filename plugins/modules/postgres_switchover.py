@@ -183,27 +183,13 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
     cluster,
-    container,
-    places,
     switchover_release,
     switchover_run,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_place import place_and_lock
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
-
-
-def place_and_lock(options: t.Mapping[str, t.Any]) -> tuple[places.Place, str]:
-    """Where scripts run, and the file on this host that keeps runs apart."""
-    if options["swarm_service"]:
-        service = options["swarm_service"]
-        place: places.Place = container.Container(client.connect(options), service, options["deadline"])
-        return place, f"/run/lock/replatform-{service}.lock"
-    if options["service"]:
-        at = cluster.Cluster(options["kubeconfig"], options["namespace"], options["deadline"])
-        lock = f"{options['kubeconfig']}.{options['namespace']}.{options['name']}.lock"
-        return cluster.Pod(at, options["service"]), lock
-    return places.Here(options["deadline"]), f"{options['pooler_file']}.run.lock"
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.phases import Record, epoch
 
+OPERATIONS = ("postgres_switchover", "postgres_logical_switchover")
 # A pause that fails lets clients go on by itself.
 _ENDS = {("resume", "ok"), ("pause", "failed")}
 
@@ -18,7 +19,7 @@ def longest_hold_ms(records: t.Iterable[Record]) -> float | None:
     longest: float | None = None
     for record in records:
         at = epoch(record)
-        if record.get("operation") != "postgres_switchover" or at is None:
+        if record.get("operation") not in OPERATIONS or at is None:
             continue
         store, what = str(record.get("subject") or ""), (record.get("step"), record.get("event"))
         if what == ("pause", "start"):
