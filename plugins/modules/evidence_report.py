@@ -38,6 +38,11 @@ options:
     description: Name of the environment, as the report shows it.
     type: str
     required: true
+  verification:
+    description:
+      - What verify found, C(time), C(verdicts) (see P(sophia.replatform.evidence_verdicts#filter)) and C(nodes). It is kept as C(verify.json),
+        and the page shows it until another is given.
+    type: dict
   template:
     description: The Jinja template of C(report.html). Without one only C(report.json) is written.
     type: path
@@ -58,10 +63,10 @@ report:
   sample:
     environment: lab
     phases:
-      repository: {status: ok, seconds: 9.114}
-      cluster: {status: ok, seconds: 141.2}
-      platform: {status: running, seconds: null}
-      cutover: {status: null, seconds: null}
+      repository: {status: ok, seconds: 9.114, ended: "2026-11-23T10:00:09Z", recorded: "2026-11-23T10:00:09Z"}
+      cluster: {status: ok, seconds: 141.2, ended: "2026-11-23T10:02:40Z", recorded: "2026-11-23T10:02:40Z"}
+      platform: {status: running, seconds: null, ended: null, recorded: null}
+      cutover: {status: null, seconds: null, ended: null, recorded: null}
     repository: {root_files_before: 318, root_files_after: 41, moved: 277, protected_changed: 0}
     cluster:
       nodes:
@@ -95,6 +100,7 @@ def main() -> None:
         argument_spec={
             "artifacts": {"type": "path", "required": True},
             "environment": {"type": "str", "required": True},
+            "verification": {"type": "dict"},
             "template": {"type": "path"},
         },
         supports_check_mode=True,
@@ -103,6 +109,8 @@ def main() -> None:
     if given["template"] and JINJA_ERROR:
         module.fail_json(msg=missing_required_lib("jinja2"), exception=JINJA_ERROR)
     try:
+        if given["verification"] and not module.check_mode:
+            write_whole(f"{given['artifacts']}/verify.json", json.dumps(given["verification"], indent=2) + "\n")
         evidence = read_evidence(given["artifacts"], write=not module.check_mode)
         report = build_report(given["environment"], evidence)
         if not module.check_mode:

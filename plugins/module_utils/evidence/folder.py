@@ -16,6 +16,15 @@ from ansible_collections.sophia.replatform.plugins.module_utils.evidence.traffic
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 
 OUTPUTS = ("repository", "cluster", "platform", "cutover")
+#: What a person may look into besides report.json and the journal. Nothing else is named: a kubeconfig lies there, too.
+FILES = (
+    "verify.json",
+    *(f"{name}.json" for name in OUTPUTS),
+    "workflow-run.json",
+    *(f"audit-{when}.{ending}" for when in ("before", "after") for ending in ("md", "json")),
+    "hosts/*/journal.jsonl",
+    "hosts/*/prober/failures.jsonl",
+)
 
 
 class Evidence(t.NamedTuple):
@@ -27,6 +36,8 @@ class Evidence(t.NamedTuple):
     failures: dict[tuple[str, str], int]  # requests by service and reason
     outputs: dict[str, dict[str, t.Any]]  # what the phases wrote about their results, by the phase's name
     hosts: list[str]  # whose journals were merged
+    verification: dict[str, t.Any] | None = None  # what verify found when it last ran
+    files: t.Sequence[str] = ()  # those of RV(FILES) that are there
 
 
 def read_evidence(artifacts: str, write: bool) -> Evidence:
@@ -42,6 +53,8 @@ def read_evidence(artifacts: str, write: bool) -> Evidence:
         failures=count_failures(prober_lines(artifacts), since, until),
         outputs=read_outputs(artifacts),
         hosts=[os.path.basename(os.path.dirname(other)) for other in others],
+        verification=read_mapping(os.path.join(artifacts, "verify.json"), "run verify again"),
+        files=find_files(artifacts),
     )
 
 
@@ -68,15 +81,30 @@ def read_outputs(artifacts: str) -> dict[str, dict[str, t.Any]]:
     """What the phases wrote about their results, by the phase's name; a phase without a file is left out."""
     outputs = {}
     for name in OUTPUTS:
-        path = os.path.join(artifacts, name + ".json")
-        try:
-            with open(path, encoding="utf-8") as handle:
-                found = json.load(handle)
-        except FileNotFoundError:
-            continue
-        except ValueError as exc:
-            raise ReplatformError(f"{path} is not JSON ({exc}): run phase {name} again, which writes it anew") from exc
-        if not isinstance(found, dict):
-            raise ReplatformError(f"{path} holds no mapping: run phase {name} again, which writes it anew")
-        outputs[name] = found
+        found = read_mapping(os.path.join(artifacts, name + ".json"), f"run phase {name} again")
+        if found is not None:
+            outputs[name] = found
     return outputs
+
+
+def read_mapping(path: str, mend: str) -> dict[str, t.Any] | None:
+    """The mapping in a file of JSON, None where there is no such file."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)
+    except FileNotFoundError:
+        return None
+    except ValueError as exc:
+        raise ReplatformError(f"{path} is not JSON ({exc}): {mend}, which writes it anew") from exc
+    if not isinstance(found, dict):
+        raise ReplatformError(f"{path} holds no mapping: {mend}, which writes it anew")
+    return found
+
+
+def find_files(artifacts: str) -> list[str]:
+    """Those of RV(FILES) that are there, by their path below O(artifacts)."""
+    found = []
+    for pattern in FILES:
+        paths = glob.glob(os.path.join(glob.escape(artifacts), pattern))
+        found += sorted(os.path.relpath(path, artifacts) for path in paths if os.path.isfile(path))
+    return found

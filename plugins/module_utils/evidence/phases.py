@@ -19,6 +19,7 @@ class Phase(t.NamedTuple):
     started: float | None  # its first start
     ended: float | None  # its first end that was ok
     attempts: int
+    recorded: float | None = None  # its last end that was ok: what the phase left is from then
 
     @property
     def seconds(self) -> float | None:
@@ -58,6 +59,7 @@ def _phase(name: str, records: t.Sequence[Record]) -> Phase:
         epoch(records[starts[0]]),
         epoch(ends[0]) if ends else None,
         len(starts),
+        epoch(ends[-1]) if ends else None,
     )
 
 

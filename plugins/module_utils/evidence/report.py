@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.evidence import words
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.held import longest_hold_ms
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.latency import percentile
+from ansible_collections.sophia.replatform.plugins.module_utils.evidence.phases import Phase
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.steps import weight_steps
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.traffic import Traffic
 
@@ -24,7 +26,7 @@ def build_report(environment: str, evidence: Evidence) -> dict[str, t.Any]:
     phases, outputs = evidence.phases, evidence.outputs
     return {
         "environment": environment,
-        "phases": {name: {"status": phase.status, "seconds": phase.seconds} for name, phase in phases.items()},
+        "phases": {name: _phase(phase) for name, phase in phases.items()},
         "repository": _pick(REPOSITORY_KEYS, outputs.get("repository")),
         "cluster": {"nodes": pick_each(NODE_KEYS, outputs.get("cluster", {}).get("nodes"))},
         "platform": {"endpoints": _endpoints(outputs)},
@@ -34,6 +36,15 @@ def build_report(environment: str, evidence: Evidence) -> dict[str, t.Any]:
             "held_ms": longest_hold_ms(evidence.records),
         },
         "swarm": _pick(SWARM_KEYS, outputs.get("cutover", {}).get("swarm")),
+    }
+
+
+def _phase(phase: Phase) -> dict[str, t.Any]:
+    times = {"ended": phase.ended, "recorded": phase.recorded}
+    return {
+        "status": phase.status,
+        "seconds": phase.seconds,
+        **{key: None if time is None else words.iso(time) for key, time in times.items()},
     }
 
 

@@ -51,6 +51,22 @@ def clock(time: float | None) -> str:
     return NONE if time is None else _utc(time).strftime("%H:%M:%S")
 
 
+def iso(time: float) -> str:
+    """Seconds since the epoch as C(2026-11-23T10:31:07Z), the fraction cut off."""
+    return f"{_utc(time):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def moment(time: str | None) -> str:
+    """A time as in RV(iso) for people, C(23 November 2026, 10:31 UTC); what is no such time as it is."""
+    if not time:
+        return NONE
+    try:
+        read = datetime.datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return time
+    return f"{read.day} {read:%B %Y, %H:%M} UTC"
+
+
 def span(start: float, end: float) -> str:
     """From when to when, in UTC."""
     one, other = _utc(start), _utc(end)
