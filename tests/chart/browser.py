@@ -83,11 +83,13 @@ class Browser:
         elif method == "Network.requestWillBeSent" and not params["request"]["url"].startswith("file:"):
             self.said.append(f"asks for {params['request']['url']}")
 
-    def open(self, page: pathlib.Path, screen: t.Mapping[str, t.Any], scheme: str) -> None:
-        """Show a file on a screen, with the colours that the reader prefers; returns when it is loaded."""
+    def open(self, page: pathlib.Path, screen: t.Mapping[str, t.Any], scheme: str, media: str = "screen") -> None:
+        """Show a file on a screen, or as it is printed, with the colours that the reader prefers; returns when it is loaded."""
         self.said.clear()
         self.ask("Emulation.setDeviceMetricsOverride", **screen)
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.ask(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
         self._loaded = False
         self.ask("Page.navigate", url=page.as_uri())
         while not self._loaded:

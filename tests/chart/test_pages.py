@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import pathlib
 
 import evidence_folder
@@ -10,6 +12,7 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import read_evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.page import page_data
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.report import build_report
+from ansible_collections.sophia.replatform.plugins.module_utils.evidence.verdicts import Wanted, judge
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.convert import convert
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.load import load_stack
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options
@@ -66,7 +69,13 @@ def verdicts() -> str:
 
 
 def report(folder: pathlib.Path) -> str:
-    evidence = read_evidence(str(evidence_folder.fabricate(folder)), write=False)
+    evidence_folder.fabricate(folder)
+    judged = judge({}, {"why": {"nodes": LONG}}, Wanted(waived={"build_time": "<b>odd</b> & " + LONG}))
+    nodes = [{"name": "node-1", "model": "NVIDIA-GH200-480GB"}]
+    (folder / "verify.json").write_text(
+        json.dumps({"time": "2026-11-24T08:00:00Z", "verdicts": judged, "nodes": nodes})
+    )
+    evidence = read_evidence(str(folder), write=False)
     template = (ROOT / "roles/evidence/templates/report.html.j2").read_text("utf-8")
     jinja = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return jinja.from_string(template).render(page_data(build_report("lab", evidence), evidence))
@@ -104,6 +113,38 @@ def test_a_page_is_read_without_scrolling_sideways_and_without_a_complaint(brows
     dark = browser.value("getComputedStyle(document.body).color.match(/[0-9]+/g).slice(0, 3).every(c => c > 127)")
     assert dark == (scheme == "dark")
     assert browser.said == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_is_printed_dark_on_white_whatever_the_reader_prefers(browser, pages, scheme):
+    browser.open(pages["report"], DESK, scheme, media="print")
+    colours = "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    assert browser.value(colours) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    pale = {what: ratio for what, ratio in browser.value(CONTRASTS).items() if ratio < 4.5}
+    assert not pale, "less contrast than WCAG 2.1 asks for in 1.4.3"
+    printed = base64.b64decode(browser.ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
+    assert printed.startswith(b"%PDF-")
+    assert browser.said == []
+
+
+def test_the_report_has_all_its_parts(browser, pages):
+    browser.open(pages["report"], PHONE, "light")
+    heads = browser.value("[...document.querySelectorAll('h2')].filter(h => h.checkVisibility()).map(h => h.innerText)")
+    assert [head.partition(":")[0].partition(",")[0] for head in heads] == [
+        *(
+            "Success criteria",
+            "The move",
+            "Services",
+            "Decisions",
+            "Nodes and GPUs",
+            "Repository",
+            "Endpoints",
+            "Evidence",
+        )
+    ]
+    assert browser.value("document.querySelectorAll('.verdict').length") == 16
+    assert browser.value("[...document.querySelectorAll('.verdict')].every(one => one.scrollWidth <= innerWidth)")
+    assert browser.value("document.querySelectorAll('.verdict b b').length") == 0, "what others wrote is text"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -90,6 +90,8 @@ def fabricate(folder: pathlib.Path) -> pathlib.Path:
             edge.add(at, "cutover", "traffic_shift", "weight", "start", service=service, weight=weight)
             figures = {"in_effect_ms": 400 + at % 7 * 90, "failed": 0}
             edge.add(at + 9, "cutover", "traffic_shift", "weight", "ok", service=service, weight=weight, **figures)
+    approval = {"service": "frontend", "weight": 100, "gate": "on-call", "passed": True, "reason": ""}
+    edge.add(600, "cutover", "traffic_shift", "gate", "ok", by="Ada <on call>", at=iso(590), **approval)
     write_lines(folder / "journal.jsonl", own.made)
     write_lines(folder / "hosts/edge-1/journal.jsonl", edge.made)
     write_lines(folder / "hosts/edge-1/prober/samples.jsonl", samples(random.Random(1)))

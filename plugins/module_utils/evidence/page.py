@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import typing as t
+from urllib.parse import quote
 
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence import plots, words
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.chart import TimeAxis
+from ansible_collections.sophia.replatform.plugins.module_utils.evidence.decisions import decisions
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.latency import percentile
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.report import NODE_KEYS, pick_each
@@ -26,6 +28,7 @@ def page_data(report: Report, evidence: Evidence) -> dict[str, t.Any]:
         "span": words.span(axis.start, axis.end) if axis else None,
         "headline": headline(report),
         "tiles": tiles(report),
+        "criteria": _criteria(evidence.verification),
         "charts": _charts(axis, evidence) if axis else None,
         "services": _services(axis, evidence) if axis else [],
         "phase_names": NAMES,
@@ -34,6 +37,11 @@ def page_data(report: Report, evidence: Evidence) -> dict[str, t.Any]:
         "nodes": _nodes(evidence),
         "endpoints": report["platform"]["endpoints"],
         "failures": _failures(evidence),
+        "decisions": [
+            {"time": words.clock(one.time), "subject": one.subject, "what": one.what, "who": one.who}
+            for one in decisions(evidence.records)
+        ],
+        "files": [{"name": name, "link": quote(name)} for name in evidence.files],
         "hosts": evidence.hosts,
         "records": words.number(len(evidence.records)),
         "words": words,
@@ -160,9 +168,24 @@ def _repository(repository: Report) -> dict[str, t.Any] | None:
     }
 
 
+def _criteria(verification: Report | None) -> dict[str, t.Any] | None:
+    """The verdicts as verify last found them."""
+    if not verification:
+        return None
+    verdicts = verification.get("verdicts") or []
+    return {
+        "time": words.moment(verification.get("time")),
+        "met": sum(1 for verdict in verdicts if verdict["status"] == "met"),
+        "verdicts": verdicts,
+    }
+
+
 def _nodes(evidence: Evidence) -> list[dict[str, t.Any]] | None:
-    """The nodes as the cluster phase described them, with what it noted about them (say, that GPUs are simulated)."""
-    return pick_each((*NODE_KEYS, "note"), evidence.outputs.get("cluster", {}).get("nodes"))
+    """The nodes as the cluster phase described them, with what it noted about them (say, that GPUs are simulated), and with the
+    model of the GPU where verify has seen one."""
+    nodes = pick_each((*NODE_KEYS, "note"), evidence.outputs.get("cluster", {}).get("nodes"))
+    models = {node["name"]: node.get("model") for node in (evidence.verification or {}).get("nodes") or []}
+    return None if nodes is None else [{**node, "model": models.get(node["name"])} for node in nodes]
 
 
 def _failures(evidence: Evidence) -> list[tuple[str, str, int]]:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import read_evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.page import headline, page_data, tiles
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.report import build_report
+from ansible_collections.sophia.replatform.plugins.module_utils.evidence.verdicts import Wanted, judge
 
 TEMPLATE = pathlib.Path(__file__).parents[3] / "roles/evidence/templates/report.html.j2"
 EMPTY = {"meta", "path", "rect", "use", "hr", "br"}
@@ -71,7 +72,10 @@ def good(fabricated: pathlib.Path) -> tuple[str, Reader]:
 
 def test_it_needs_nothing_from_outside(good: tuple[str, Reader]) -> None:
     page, reader = good
-    assert {link for link in reader.links if not link.startswith("#")} == {"journal.jsonl", "report.json"}
+    assert {link for link in reader.links if not link.startswith("#")} == {
+        *("journal.jsonl", "report.json", "repository.json", "cluster.json", "platform.json", "cutover.json"),
+        *("hosts/edge-1/journal.jsonl", "hosts/edge-1/prober/failures.jsonl"),
+    }
     assert not re.search(r"url\(|@import|<script|<link|<img|javascript:", page)
     assert len(page) < 500_000
 
@@ -91,6 +95,47 @@ def test_it_shows_the_figures(good: tuple[str, Reader]) -> None:
         "edge-1",
     ):
         assert words in text, words
+
+
+def verified(folder: pathlib.Path, **more: t.Any) -> None:
+    verdicts = judge({}, {}, Wanted(waived={"build_time": "no <GitHub> here"}))
+    verdicts[0].update(status="met", shown="4", told="report.json: phases")
+    nodes = [{"name": "node-1", "ready": True, "gpus": 1, "version": "v1", "model": "GH200"}]
+    found = {"time": "2026-11-24T08:00:00Z", "verdicts": verdicts, "nodes": nodes, **more}
+    (folder / "verify.json").write_text(json.dumps(found))
+
+
+def test_it_shows_the_verdicts_as_verify_found_them(artifacts: pathlib.Path) -> None:
+    assert "Not judged yet: run playbooks/verify.yml" in render(artifacts)[1].text
+    verified(artifacts)
+    page, reader = render(artifacts)
+    assert "Success criteria: 1 of 16 met" in reader.text
+    assert "As verify found them on 24 November 2026, 08:00 UTC" in reader.text
+    assert "Time to build waived not measured · wanted: below 10 min no <GitHub> here" in reader.text
+    assert "<GitHub>" not in page
+    assert "GH200" in reader.text
+    assert "verify.json" in reader.links
+
+
+def test_a_verification_of_no_nodes_has_no_models(artifacts: pathlib.Path) -> None:
+    verified(artifacts, nodes=None)
+    assert "Model" not in render(artifacts)[1].text
+
+
+def test_it_says_who_approved(good: tuple[str, Reader]) -> None:
+    page, reader = good
+    words = "frontend approved 100 % on K3s (gate on-call) at 2026-11-23T10:09:50.000Z Ada <on call>"
+    assert words in reader.text
+    assert "<on call>" not in page
+
+
+def test_only_files_that_are_meant_for_people_are_named(artifacts: pathlib.Path) -> None:
+    for name in ("kubeconfig", "token", "hosts/edge-1/other.json"):
+        (artifacts / name).write_text("secret")
+    (artifacts / "audit-before.md").write_text("# Audit")
+    links = render(artifacts)[1].links
+    assert "audit-before.md" in links
+    assert not {"kubeconfig", "token", "hosts/edge-1/other.json"} & set(links)
 
 
 def test_it_draws_the_move(good: tuple[str, Reader]) -> None:
