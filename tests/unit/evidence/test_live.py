@@ -184,6 +184,7 @@ def test_a_run_is_as_long_as_its_jobs_were() -> None:
         (JOBS[3:], None, 120),
         ([*JOBS[:-1], job("Deploy", "08:20", "10:20", "failure")], None, None),
         ([*JOBS[:-1], {**JOBS[-1], "completed_at": None}], 420, None),
+        ([JOBS[0], {**JOBS[1], "started_at": None}, *JOBS[2:]], None, 120),
         ([], None, None),
     ],
 )

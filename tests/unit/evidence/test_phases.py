@@ -70,3 +70,12 @@ def test_records_of_no_phase_and_of_no_time_are_passed_over() -> None:
 def test_times_are_seconds_since_the_epoch() -> None:
     assert epoch({"time": "2026-11-23T10:00:00.250Z"}) == 1795428000.25
     assert epoch({"time": None}) is None
+
+
+def test_what_a_phase_left_is_from_its_last_good_end() -> None:
+    frames = [("start", 0), ("ok", 1), ("start", 2), ("ok", 3)]
+    phase = read_phases(
+        {"phase": "cluster", "operation": "phase", "event": event, "time": f"2026-11-23T10:00:0{second}.000Z"}
+        for event, second in frames
+    )["cluster"]
+    assert (phase.seconds, phase.recorded) == (1, (phase.started or 0) + 3)
