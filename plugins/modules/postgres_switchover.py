@@ -177,7 +177,6 @@ reason:
   sample: 192.0.2.21:5432 is the primary and 192.0.2.14:5432 follows it
 """
 
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
