@@ -10,7 +10,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
-def place_and_lock(options: dict[str, t.Any]) -> tuple[places.Place, str]:
+def place_and_lock(options: t.Mapping[str, t.Any]) -> tuple[places.Place, str]:
     """Where scripts run, and the file on this host that keeps runs apart."""
     if options["swarm_service"]:
         service = options["swarm_service"]
