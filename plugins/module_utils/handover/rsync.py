@@ -92,8 +92,8 @@ def _take(fd: int, check: Check) -> None:
 
 
 def _follow(process: subprocess.Popen[bytes], check: Check, tell: Tell) -> tuple[bytes, bytes]:
-    assert process.stdout and process.stderr
-    pipes = {process.stdout.fileno(): b"", process.stderr.fileno(): b""}
+    streams = [stream for stream in (process.stdout, process.stderr) if stream]
+    pipes = {stream.fileno(): b"" for stream in streams}
     out, err = pipes
     waiting, last = set(pipes), b""
     while waiting:

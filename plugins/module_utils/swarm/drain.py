@@ -32,8 +32,8 @@ class Wanted:
 
     O(node) is its ID or host name; O(state) one of RV(STATES). Services are given by full name: tasks of O(may_stop) may
     stop with no replacement, because their traffic is elsewhere; for O(may_move) see C(movable.why_not). All others are
-    moved when O(move) says so, and refused otherwise; without it, what may stop may stop for good. O(rebalance) brings tasks to a node that is active again. With
-    O(because), a drain is taken back, and this is why.
+    moved when O(move) says so, and refused otherwise; without it, what may stop may stop for good. O(rebalance) brings tasks to a
+    node that is active again. With O(because), a drain is taken back, and this is why.
     """
 
     node: str

@@ -3,8 +3,8 @@
 """The services whose specs a drain or a rebalancing has changed, and the way of each back to its own. Pure.
 
 Never while a task starts that may be kept instead of one that runs: swarmkit keeps either of two in a slot
-(C(orchestrator/update)), and takes one too many from the fullest node (C(orchestrator/replicated)). Two writes: the change is taken out while the update policy of the move still applies; once the tasks have settled, the
-policy and the label follow.
+(C(orchestrator/update)), and takes one too many from the fullest node (C(orchestrator/replicated)). Two writes: the change is taken
+out while the update policy of the move still applies; once the tasks have settled, the policy and the label follow.
 """
 
 from __future__ import annotations

@@ -220,8 +220,9 @@ def safe(fleet):
 @settings(max_examples=400)
 @given(st.integers(0, 18), SCRIPT)
 def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(calm, script):
-    """The first O(calm) steps are taken. Then runs are killed within a step, and what they had begun takes effect later or not at all; servers crash, and are cut off from each
-    other or from the controller; what is wanted changes; and somebody writes past the pooler all the while."""
+    """The first O(calm) steps are taken. Then runs are killed within a step, and what they had begun takes effect later or not at
+    all; servers crash, and are cut off from each other or from the controller; what is wanted changes; and somebody writes past the
+    pooler all the while."""
     fleet, wanted = Fleet(), replace(TO_B, overwrite=True)
     script = [("step", A, 4), ("stream", A, 0), ("pooled", A, 0)] * calm + script
     for what, address, number in script:
