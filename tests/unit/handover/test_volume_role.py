@@ -31,7 +31,7 @@ def begin_fixture(tmp_path):
     def begin(side):
         World(tmp_path).write(swarm=0, k3s=0, led=side == "k3s")
         World(tmp_path).scale(side, 1, check=False)
-        stores.until(lambda: (tmp_path / "acknowledged").exists(), "the service writes")
+        stores.until((tmp_path / "acknowledged").exists, "the service writes")
         return made
 
     yield begin

@@ -90,10 +90,12 @@ class Stage:
         record = {"folders": folders, "proven": "", "manifest": "", "opened": 0.0, **found}
         (self.folder / "state" / "volumes" / "wiki.json").write_text(json.dumps(record))
 
-    def start(self, to: str = "k3s", store: t.Mapping[str, t.Any] = STORE, options: t.Sequence[str] = ()) -> t.Any:
+    def start(
+        self, to: str = "k3s", store: t.Mapping[str, t.Any] | None = None, options: t.Sequence[str] = ()
+    ) -> t.Any:
         """ansible-playbook, with its output in C(said)."""
         values = {
-            "data_handover_stores": [store],
+            "data_handover_stores": [store or STORE],
             "data_handover_to": to,
             "data_handover_stack": "shop",
             "data_handover_manager": "localhost",
