@@ -90,7 +90,7 @@ def test_report_writes_all_three_files_and_is_never_changed(
     assert answer["changed"] is False
     assert json.loads((artifacts / "report.json").read_text()) == answer["report"]
     assert (artifacts / "report.html").read_text().startswith("<!doctype html>")
-    assert len(read_journal(str(artifacts / "journal.jsonl"))) == 8 + 56
+    assert len(read_journal(str(artifacts / "journal.jsonl"))) == 8 + 57
     for name in ("journal.jsonl", "report.json", "report.html"):
         assert (artifacts / name).stat().st_mode & 0o027 == 0
     before = files(artifacts)

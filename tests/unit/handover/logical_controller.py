@@ -8,6 +8,7 @@ usage: logical_controller.py PARAMETERS.json [AT_RECORD [MILLISECONDS]]
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import controller
@@ -21,7 +22,7 @@ def main() -> int:
     with open(sys.argv[1], encoding="utf-8") as handle:
         params = json.load(handle)
     if len(sys.argv) > 2:
-        controller.deadly(int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)
+        controller.deadly(int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None, signal.SIGKILL)
     try:
         with alone(params["run_lock"], 60, params["check"]):
             operation = LogicalSwitchover(Here(120), params, params["check"])

@@ -9,8 +9,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.script_
 
 from .stores import until
 
-# A second in place of a minute.
-SCRIPT = "set -eu\nlock=$1\nshift\n" + ALONE.replace("-w 60", "-w 1") + 'alone\n"$@"\n'
+# Five seconds in place of a minute.
+SCRIPT = "set -eu\nlock=$1\nshift\n" + ALONE.replace("-w 60", "-w 5") + 'alone\n"$@"\n'
 
 
 def start(lock, *command):
