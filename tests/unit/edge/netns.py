@@ -18,6 +18,8 @@ import threading
 import typing as t
 import uuid
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 IP = shutil.which("ip", path="/usr/sbin:/usr/bin") or "ip"
 CLONE_NEWNET = 0x40000000
@@ -31,6 +33,15 @@ def environment() -> dict[str, str]:
     assert nft, "nft is missing: run make unit, which unpacks Debian's"
     libraries = pathlib.Path(nft).parent.parent / "lib" / f"{os.uname().machine}-linux-gnu"
     return {**os.environ, "LD_LIBRARY_PATH": str(libraries), "PYTHONPATH": str(ROOT / "collections")}
+
+
+def require() -> None:
+    """Skips a test where no namespace can be made, or the kernel has no nftables to look at in one."""
+    if os.geteuid():
+        pytest.skip("needs root, to make network namespaces")
+    look = ["unshare", "--net", "nft", "list", "ruleset"]
+    if subprocess.run(look, capture_output=True, check=False, env=environment()).returncode:
+        pytest.skip("needs a kernel with nftables in network namespaces")
 
 
 class Namespace:

@@ -72,8 +72,7 @@ class Unit:
 
 @pytest.fixture
 def unit(tmp_path):
-    if os.geteuid():
-        pytest.skip("needs root, to make network namespaces")
+    netns.require()
     host = netns.Host(tmp_path)
     backends = [netns.HttpServer(host.namespace, "swarm", 80), netns.HttpServer(host.namespace, "edge", 9000)]
     made = Unit(host, tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -45,8 +44,7 @@ def prepared(tmp_path):
 
 @pytest.fixture
 def host(tmp_path):
-    if os.geteuid():
-        pytest.skip("needs root, to make network namespaces")
+    netns.require()
     made = prepared(tmp_path)
     made.serve("swarm", 80)
     made.serve("edge", 8081)
@@ -120,8 +118,7 @@ def test_a_port_that_the_edge_does_not_listen_on_is_refused_by_its_variable(host
 @pytest.fixture
 def web(tmp_path):
     """The host with HTTP servers, the Swarm's and the edge."""
-    if os.geteuid():
-        pytest.skip("needs root, to make network namespaces")
+    netns.require()
     made = prepared(tmp_path)
     servers = [netns.HttpServer(made.namespace, "swarm", 80), netns.HttpServer(made.namespace, "edge", 8081)]
     yield made, *servers
