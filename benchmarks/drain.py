@@ -48,7 +48,7 @@ for name in os.environ["NAMES"].split():
     for _ in range(5):
         threading.Thread(target=client, args=[name]).start()
 leave.wait()
-time.sleep(6)
+time.sleep(6)  # longer than a request may take
 print(json.dumps({"asked": asked, "failed": failed}), flush=True)
 os._exit(0)
 """
@@ -65,7 +65,7 @@ def until(what: str, holds: t.Callable[[], bool]) -> None:
     while not holds():
         if time.monotonic() > end:
             raise SystemExit(f"still not so: {what}")
-        time.sleep(0.3)
+        time.sleep(0.3)  # Docker's commands tell nobody when a task has moved
 
 
 def replicas() -> dict[str, tuple[int, int]]:

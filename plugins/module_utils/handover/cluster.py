@@ -67,7 +67,7 @@ class Cluster:
             except _ConnectionLostError:
                 if not left:
                     raise
-                time.sleep(PAUSE_S)
+                time.sleep(PAUSE_S)  # an API server tells nobody that it is back
         raise AssertionError("unreachable")
 
     def _run_once(self, pod: str, script: str, *arguments: str) -> str:
