@@ -127,11 +127,11 @@ def _without_target(world: World, wanted: Wanted) -> Decision:
         return Refused(f"{wanted.target} does not answer: bring it back first")
     if world.other is None:
         return Refused(f"neither {wanted.target} nor {wanted.other} answers: bring them back first")
-    if world.pooler.paused:
-        return Refused(
-            f"{wanted.target} does not answer and writes are held: bring it back, or make {wanted.other} the primary"
-        )
-    return Step("wait_for_instance", {"at": wanted.target}, changes=False)
+    if world.pooler.paused and not world.other.standby:
+        return _released(world, wanted)
+    # What was fenced a moment ago is on its way back as a standby.
+    held = {"held": True} if world.pooler.paused else {}
+    return Step("wait_for_instance", {"at": wanted.target, **held}, changes=False)
 
 
 def _unrelated(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:

@@ -136,6 +136,8 @@ class Switchover:
         self._stand_by(step)
         if step.name == "wait_for_transactions":
             return self._wait_for_transactions(step)
+        if step.data.get("held"):
+            return self._wait_while_held(step)
         if step.name.startswith("wait_for_"):
             return wait_while(lambda: self._still(step), SLICE_S, poll_s=0.2)
         if step.name == "prove":
@@ -198,6 +200,15 @@ class Switchover:
             raise ReplatformError(
                 f"transactions were still open after {self.wanted.grace_s:g} s, so clients go on as before: end them, or"
                 " raise the grace"
+            )
+        return waited
+
+    def _wait_while_held(self, step: Step) -> t.Mapping[str, t.Any]:
+        """For what clients wait for is waited no longer than for them."""
+        waited = wait_while(lambda: self._still(step), self.wanted.grace_s, poll_s=0.2)
+        if waited["waited_s"] >= self.wanted.grace_s:
+            raise ReplatformError(
+                f"{self.wanted.target} does not answer and writes are held: bring it back, or make {self.wanted.other} the primary"
             )
         return waited
 

@@ -210,6 +210,13 @@ def test_clients_are_let_go_where_a_handover_was_cut_off_between_the_fence_and_t
     assert switchover.next_step(World(HELD, STANDBY, behind), released).name == "wait_for_replay"
 
 
+def test_clients_are_held_for_nobody_who_does_not_answer():
+    """Where the primary is there they go on; where it was fenced, it is waited for."""
+    assert steps(World(HELD, None, PRIMARY), TO_B)[0][:2] == ["resume", "wait_for_instance"]
+    back = switchover.next_step(World(HELD, None, replace(PROVEN, address=A)), TO_B)
+    assert (back.name, back.data) == ("wait_for_instance", {"at": B, "held": True})
+
+
 def test_of_two_standbys_the_other_one_is_made_void_before_one_is_promoted():
     """A promotion that was begun by a run that is frozen since may come at any time."""
     other = replace(PRIMARY, standby=True, follows=B, streaming=True)

@@ -116,12 +116,37 @@ def test_clients_go_on_where_the_switch_is_given_up(fleet):
         fleet.run("primary", target, die=(1,))
         os.kill(frozen, signal.SIGSTOP)
         try:
-            assert "does not answer and writes are held" in fleet.run("primary", target)["failed"]
-            assert names(fleet.run("released", target)) == ["resume"]
+            assert "failed" in fleet.run("primary", target, deadline=30)
+            assert names(fleet.run("released", target)) == []
         finally:
             os.kill(frozen, signal.SIGCONT)
         assert names(fleet.run("primary", target))[-1] == "drop_slot"
     judge(fleet, load, 1)
+
+
+def test_what_was_fenced_is_waited_for_on_the_way_back(fleet):
+    """The run was killed after the fence, and the one that was the primary is slow to come back; then it does not come at all."""
+    target, serving = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
+    fleet.run("standby", target)
+    journal, wait = fleet.folder / "journal.jsonl", serving.folder / "wait"
+    with fleet.load() as load:
+        wait.touch()
+        try:
+            fleet.run("primary", target, die=(4,))
+            said = fleet.run("primary", serving, grace=1)["failed"]
+            assert (
+                said
+                == f"{serving.address} does not answer and writes are held: bring it back, or make {target.address} the primary"
+            )
+            known = len(journal.read_text())
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                run = pool.submit(fleet.run, "primary", serving, grace=60)
+                stores.until(lambda: "wait_for_instance" in journal.read_text()[known:], "it is waited for")
+                wait.unlink()
+                assert "promote" in names(run.result())
+        finally:
+            wait.unlink(missing_ok=True)
+    judge(fleet, load, 0)
 
 
 def test_one_that_comes_back_on_an_empty_volume_is_refused(fleet):
