@@ -76,6 +76,9 @@ LISTEN = """
       ansible.builtin.command: touch {{ tiny_folder }}/after
 """
 
+# More than a pipe holds, so whoever has nobody to tell it to waits for ever.
+LISTEN_AND_TELL = LISTEN.replace("/waited'", "/waited && seq 100000'")
+
 # As the phases do it: a start and an end in the journal.
 RECORDED = """
 - name: A phase

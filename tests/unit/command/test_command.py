@@ -7,8 +7,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
+import time
 
 import pytest
 import yaml
@@ -163,10 +165,10 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_starts(checkout, argument
 
 
 @contextlib.contextmanager
-def waiting(checkout):
+def waiting(checkout, playbook=playbooks.LISTEN):
     """A run that is in the middle of a task, and waits there for somebody to write into a FIFO."""
     os.mkfifo(checkout.folder / "fifo")
-    checkout.write("phase1_repository", playbooks.LISTEN)
+    checkout.write("phase1_repository", playbook)
     run = checkout.start("run", "repository", "--json")
     try:
         until(run, lambda event: event.get("task") == "Wait")
@@ -210,6 +212,29 @@ def test_the_second_signal_does_not(checkout):
         assert run.wait() == end["code"] == 130
         assert "in the task 'Wait'" in end["message"]
         assert not (checkout.folder / "waited").exists()
+
+
+def processes_of(folder):
+    """Those that the command has started, however far away from it."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"HOME={folder}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                yield (entry / "cmdline").read_bytes()
+
+
+def test_nothing_is_left_of_one_that_was_killed(checkout):
+    """What runs on a host ends by itself; nobody waits for ever to tell of it."""
+    with waiting(checkout, playbooks.LISTEN_AND_TELL) as (run, fifo):
+        run.kill()
+        run.wait()
+        assert list(processes_of(checkout.folder))
+        fifo.write("go on\n")
+        fifo.flush()
+        end = time.monotonic() + 60
+        while left := list(processes_of(checkout.folder)):
+            assert time.monotonic() < end, left
+            time.sleep(0.1)
+    assert (checkout.folder / "waited").exists()
 
 
 def test_a_reader_that_goes_away_does_not_end_the_run(checkout):
