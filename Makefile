@@ -36,6 +36,8 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@lab/down
 	@lab/up
 	@tools/rotate artifacts/lab
+	$(call say,A window of three minutes is approved in which the notes are stopped to be moved)
+	@$(RUN_ANSIBLE) playbooks/approve.yml -e service=notes -e window=180 -e to=k3s -e by=demo
 	$(call say,The migration)
 	@$(RUN_ANSIBLE) playbooks/migrate.yml || { $(RUN_ANSIBLE) playbooks/report.yml; exit 1; }
 	$(call say,The result)

@@ -125,6 +125,7 @@ def test_data_services_stay_where_their_volumes_are(endpoints: dict[str, list[st
     assert endpoints["postgres"] == ["172.31.77.14:5432"]
     assert endpoints["pgbouncer"] == ["172.31.77.14:6432"]
     assert endpoints["redis"] == ["172.31.77.14:6379"]
+    assert endpoints["notes"] == ["172.31.77.15:8020"]
 
 
 def test_a_memory_is_in_both_stores(host: Any, endpoints: dict[str, list[str]]) -> None:
@@ -139,6 +140,14 @@ def test_a_memory_is_in_both_stores(host: Any, endpoints: dict[str, list[str]]) 
     host.check_output(f"redis-cli -h 172.31.77.14 del memory:{number}")
     assert fetch_json(f"{second}/memories?id={number}") == {"id": number, "text": text, "from": "postgres"}
     assert fetch_json(f"{first}/memories?id={number}") == {"id": number, "text": text, "from": "redis"}
+
+
+def test_a_note_is_a_line_of_the_file(endpoints: dict[str, list[str]]) -> None:
+    notes = f"http://{endpoints['notes'][0]}/notes"
+    text = f"written by the tests: {uuid.uuid4()}"
+    before = fetch_json(notes)["notes"]
+    assert fetch_json(notes, {"text": text}) == {"text": text}
+    assert fetch_json(notes)["notes"] == [*before, text]
 
 
 def test_the_pipeline_finds_a_memory_and_has_its_gpu(endpoints: dict[str, list[str]]) -> None:

@@ -180,6 +180,14 @@ def test_the_stores_on_k3s_serve_alone() -> None:
     assert in_the_pod("redis", "redis-cli", "ROLE").split()[0] == "master"
 
 
+def test_notes_are_whole_and_in_order_on_k3s(journal: list[dict[str, t.Any]]) -> None:
+    told = in_the_pod("notes", "cat", "/data/notes").splitlines()
+    written = [line for line in told if line.endswith("written before the migration")]
+    assert written == [f"Note {number}, written before the migration" for number in range(1, 26)]
+    moved = [one for one in journal if one["operation"] == "volume_handover" and one["subject"] == "notes"]
+    assert {one["step"] for one in moved} >= {"copy", "open_window", "prove", "close_window"}
+
+
 def test_breadcrumbs_lie_in_the_repository() -> None:
     repository = CACHE / "lab" / "repository"
     assert (repository / "MIGRATION_COMPLETE.md").is_file()
@@ -227,6 +235,7 @@ def test_git_says_what_is_deployed_after_the_hand_over() -> None:
     repository = CACHE / "lab" / "repository"
     values = yaml.safe_load((repository / "kubernetes/helm/sophia/charts/data/values.yaml").read_text())
     assert {name: service["handedOver"] for name, service in values["services"].items()} == {
+        "notes": True,
         "pgbouncer": True,
         "postgres": True,
         "redis": True,

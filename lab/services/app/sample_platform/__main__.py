@@ -14,6 +14,10 @@ def main() -> None:
         from sample_platform import memory
 
         routes = memory.ROUTES
+    elif name == "notes":
+        from sample_platform import notes
+
+        routes = notes.ROUTES
     else:
         routes = others.ROUTES.get(name, others.MCP)
     Server(name, int(os.environ["PORT"]), routes).run()
