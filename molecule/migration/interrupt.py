@@ -3,8 +3,10 @@
 
 usage: interrupt.py --at TASK [--nth N] [--after SECONDS] [--signal KILL|INT] -- ansible-playbook ARGUMENT...
        the same with: replatform run|resume --json ARGUMENT...
+       interrupt.py --at TASK [--nth N] [--after SECONDS] --fault COMMAND -- ansible-playbook ARGUMENT...
 
-Exits 0 when the run was stopped at the wanted place and 1 when it ended before that.
+Exits 0 when the run was stopped at the wanted place and 1 when it ended before that. With --fault it is not stopped: something happens
+there, by a command of the shell, and the exit code is the run's own.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--nth", type=int, default=1, help="which of the matching tasks (default: the first)")
     parser.add_argument("--after", type=float, default=0.0, help="seconds to let the task run (default: 0)")
     parser.add_argument("--signal", choices=["KILL", "INT"], default="KILL", help="INT is Ctrl-C (default: KILL)")
+    parser.add_argument("--fault", help="a command of the shell to run instead")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 
@@ -40,7 +43,10 @@ def main() -> int:
 
     def kill() -> None:
         killed.set()
-        os.killpg(run.pid, number)
+        if options.fault:
+            subprocess.run(options.fault, shell=True, check=True)
+        else:
+            os.killpg(run.pid, number)
 
     timer = threading.Timer(options.after, kill)
     for line in run.stdout or ():
@@ -52,6 +58,9 @@ def main() -> int:
                 timer.start()
     status = run.wait()
     timer.cancel()
+    if killed.is_set() and options.fault:
+        print(f"{options.fault} in: {options.at} (number {options.nth}, {options.after:g} s in)")
+        return status
     if killed.is_set() and status in (-number, 128 + number):
         print(f"{options.signal} in: {options.at} (number {options.nth}, {options.after:g} s in)")
         return 0
