@@ -178,6 +178,7 @@ def test_the_stores_on_k3s_serve_alone() -> None:
     assert in_the_pod("postgres", "psql", "-U", "sophia", "-d", "sophia", "-XAtc", asked) == "f|0"
     assert "host=postgres-k3s port=5432" in in_the_pod("pgbouncer", "cat", "/var/lib/pgbouncer/databases.ini")
     assert in_the_pod("redis", "redis-cli", "ROLE").split()[0] == "master"
+    assert in_the_pod("redis", "stat", "-c", "%a", "/data/redis.conf") == "600"
 
 
 def test_notes_are_whole_and_in_order_on_k3s(journal: list[dict[str, t.Any]]) -> None:
