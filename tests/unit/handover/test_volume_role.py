@@ -114,6 +114,18 @@ def test_what_is_refused_with_nothing_changed(tmp_path, store, world, refused):
     assert not list((tmp_path / "state").glob("volumes/*.json"))
 
 
+@pytest.mark.parametrize(("to", "led", "refused"), [("k3s", False, True), ("k3s", True, False), ("swarm", True, True)])
+def test_a_window_that_nobody_has_approved_can_be_refused_beforehand(tmp_path, to, led, refused):
+    """Where the service is on the other side already, none is needed."""
+    stage = Stage(tmp_path)
+    World(tmp_path).write(swarm=0 if led else 1, k3s=1 if led else 0, led=led)
+    status, said = stage.play(to, entry="windows")
+    assert (status, f"-e to={to} -e by=<who you are>" in said) == ((2, True) if refused else (0, False)), said
+    stage.approve(to)
+    status, said = stage.play(to, entry="windows")
+    assert (status, "changed=0 " in said) == (0, True), said
+
+
 @pytest.mark.parametrize(
     ("fault", "said_then"),
     [({"ready": False}, "the pod is not ready"), ({"slow": True}, "the window of 120 s is over")],

@@ -91,9 +91,13 @@ class Stage:
         (self.folder / "state" / "volumes" / "wiki.json").write_text(json.dumps(record))
 
     def start(
-        self, to: str = "k3s", store: t.Mapping[str, t.Any] | None = None, options: t.Sequence[str] = ()
+        self,
+        to: str = "k3s",
+        store: t.Mapping[str, t.Any] | None = None,
+        options: t.Sequence[str] = (),
+        entry: str = "main",
     ) -> t.Any:
-        """ansible-playbook, with its output in C(said)."""
+        """ansible-playbook with an entry point of the role, and its output in C(said)."""
         values = {
             "data_handover_stores": [store or STORE],
             "data_handover_to": to,
@@ -106,7 +110,7 @@ class Stage:
             "data_handover_state_dir": str(self.folder / "state"),
             "data_handover_approvals": str(self.folder / "approvals"),
         }
-        role = {"name": "sophia.replatform.data_handover"}
+        role = {"name": "sophia.replatform.data_handover", "tasks_from": entry}
         plays = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}]}]
         (self.folder / "play.yml").write_text(yaml.safe_dump(plays))
         beside = self.folder / "python-beside"
