@@ -64,7 +64,7 @@ reason:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     options = module.params
     try:
         engine, service = client.connect(options), options["service"]
-        operation: operations.SwarmOperation = (
+        operation: Operation = (
             operations.Scaling(engine, service, options["replicas"])
             if options["spare"] is None
             else operations.Spare(engine, service, options["spare"])

@@ -65,9 +65,18 @@ class Stage:
         for part in ("filter", "module_utils"):
             (mine / "plugins" / part).symlink_to(ROOT / "plugins" / part)
         for name in MODULES:
-            options = [*OPTIONS.findall((ROOT / f"plugins/modules/{name}.py").read_text()), "journal", "phase", "deadline"]
+            options = [
+                *OPTIONS.findall((ROOT / f"plugins/modules/{name}.py").read_text()),
+                "journal",
+                "phase",
+                "deadline",
+            ]
             text = MODULE.format(
-                python=sys.executable, here=str(pathlib.Path(__file__).parent), options=options, folder=str(folder), name=name
+                python=sys.executable,
+                here=str(pathlib.Path(__file__).parent),
+                options=options,
+                folder=str(folder),
+                name=name,
             )
             (mine / f"plugins/modules/{name}.py").write_text(text)
         world = {
@@ -94,7 +103,7 @@ class Stage:
     def play(self, *options, variables=None):
         """The exit status, how much each host counted as changed, what was called, and what was said."""
         hosts = {"ansible_connection": "local", "ansible_become": False, "edge_services": self.services()}
-        shared = {"edge_stack": "shop", "edge_state_dir": str(self.folder / "state"), "edge_http_port": self.port}
+        shared = {"edge_stack": "shop", "replatform_state_dir": str(self.folder / "state"), "edge_http_port": self.port}
         groups = {
             "swarm_manager": {"hosts": dict.fromkeys(self.managers)},
             "edge": {"hosts": {edge: {"edge_config_dir": edge} for edge in self.edges}},

@@ -44,6 +44,7 @@ class World:
         (self.folder / "world.json").write_text(json.dumps(self.raw))
         if self.raw["writes"] == self.raw.get("die_at"):
             os.killpg(int((self.folder / "group").read_text()), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)  # a module has a session of its own
 
     def look(self):
         for routes in self.routes.values():
@@ -62,7 +63,13 @@ def swarm_stack_info(world, _given):
     if world.raw.get("swarm") == "inactive":
         return {"swarm": "inactive", "is_manager": False, "nodes": [], "services": []}
     nodes = [
-        {"id": f"id-{node}", "hostname": node, "address": f"192.0.2.{node[1:]}", "availability": state, "state": "ready"}
+        {
+            "id": f"id-{node}",
+            "hostname": node,
+            "address": f"192.0.2.{node[1:]}",
+            "availability": state,
+            "state": "ready",
+        }
         for node, state in world.nodes.items()
     ]
     services = [

@@ -14,7 +14,9 @@ PORT = 8001
 
 def seen(**services):
     """Services by name, each with the nodes of its running tasks; one whose name begins with C(all_) is global."""
-    made = [raw.service(name, replicas=None if name.startswith("all_") else len(nodes)) for name, nodes in services.items()]
+    made = [
+        raw.service(name, replicas=None if name.startswith("all_") else len(nodes)) for name, nodes in services.items()
+    ]
     tasks = [raw.task(name, node, slot=i) for name, nodes in services.items() for i, node in enumerate(nodes)]
     return state.stack_info({"info": raw.info(), "nodes": NODES, "services": made, "tasks": tasks}, "shop")
 
@@ -35,7 +37,10 @@ def test_the_node_may_be_given_by_its_id():
 
 
 def test_a_node_that_is_not_there_is_named_with_those_that_are():
-    assert drain_plan(seen(), "host-9")["fault"] == "'host-9' is no node of the Swarm; its nodes are host-n1, host-n2, host-n3"
+    assert (
+        drain_plan(seen(), "host-9")["fault"]
+        == "'host-9' is no node of the Swarm; its nodes are host-n1, host-n2, host-n3"
+    )
     assert drain_plan(seen(), "host-9", "active")["fault"]
 
 
