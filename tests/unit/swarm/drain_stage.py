@@ -125,6 +125,7 @@ class Stage:
                 "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
                 "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
                 "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_PIPELINING": "1",
                 "ANSIBLE_FORKS": "1",  # the edges in their order
             },
         )
