@@ -9,7 +9,7 @@ short_description: Sets the number of tasks of a Swarm service and waits for it
 version_added: 0.1.0
 description:
   - Changes nothing but the number of replicas in the service's specification, and returns when that many tasks run and all
-    others have ended.
+    others have ended. O(spare) adds a label for as long as there is one task more.
   - Runs on a manager. A run that was cut off is resumed by running it again.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
@@ -23,9 +23,14 @@ options:
     type: str
     required: true
   replicas:
-    description: How many tasks shall run.
+    description: How many tasks shall run. Either this or O(spare) is required.
     type: int
-    required: true
+  spare:
+    description:
+      - V(true) starts one task more than the service shall have, once. How many it shall have is kept in the label
+        C(replatform.sophia.ai/spare) of the service, in the same write.
+      - V(false) brings the service back to that number, unless somebody has set another one meanwhile, and takes the label away.
+    type: bool
 """
 
 EXAMPLES = r"""
@@ -33,6 +38,11 @@ EXAMPLES = r"""
   sophia.replatform.swarm_scale:
     service: shop_postgres
     replicas: 0
+
+- name: Start one task more while a node is drained
+  sophia.replatform.swarm_scale:
+    service: shop_web
+    spare: true
 """
 
 RETURN = r"""
@@ -54,7 +64,7 @@ reason:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
 
 
@@ -62,17 +72,25 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "service": {"type": "str", "required": True},
-            "replicas": {"type": "int", "required": True},
+            "replicas": {"type": "int"},
+            "spare": {"type": "bool"},
             **client.ARGUMENTS,
             **ARGUMENTS,
         },
+        mutually_exclusive=[("replicas", "spare")],
+        required_one_of=[("replicas", "spare")],
         supports_check_mode=True,
     )
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     options = module.params
     try:
-        operation = operations.Scaling(client.connect(options), options["service"], options["replicas"])
+        engine, service = client.connect(options), options["service"]
+        operation: Operation = (
+            operations.Scaling(engine, service, options["replicas"])
+            if options["spare"] is None
+            else operations.Spare(engine, service, options["spare"])
+        )
         module.exit_json(**perform(operation, "swarm_scale", options["service"], options, module.check_mode))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))

@@ -16,6 +16,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
     foreseen,
     leave,
     placement,
+    spare,
     specs,
     stack,
 )
@@ -182,6 +183,30 @@ class Scaling(SwarmOperation):
         service = self.client.inspect_service(self.service)
         spec = dict(service["Spec"], Mode={"Replicated": {"Replicas": self.replicas}})
         post_service(self.client, service, spec)
+
+
+class Spare(SwarmOperation):
+    """A service to have its spare task, or to have it no longer."""
+
+    def __init__(self, client: t.Any, service: str, wanted: bool) -> None:
+        super().__init__(client)
+        self.service = service
+        self.wanted = wanted
+        self.world: Raw = {}
+        self.simulate = spare.simulate
+
+    def observe(self) -> dict[str, t.Any]:
+        # What is written is made from what was decided on, so that a change in between is a conflict and not lost.
+        world = super().observe()
+        self.world = world
+        return world
+
+    def next_step(self, world: Raw) -> Decision:
+        return spare.next_step(world, self.service, self.wanted)
+
+    def write(self, step: Step) -> None:
+        (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == self.service]
+        post_service(self.client, service, spare.spec_after(step.name, service["Spec"]))
 
 
 class Leave(SwarmOperation):

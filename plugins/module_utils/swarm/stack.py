@@ -58,16 +58,30 @@ def simulate_removal(world: Raw, step: Step) -> dict[str, t.Any]:
 
 def next_scaling(world: Raw, name: str, replicas: int) -> Decision:
     """The next step to have the service with the full name O(name) at O(replicas), its other tasks ended."""
+    service = replicated(world, name)
+    if isinstance(service, Refused):
+        gone = is_manager(world["info"]) and all(one["Spec"]["Name"] != name for one in world["services"])
+        return Done(f"{name} is gone") if gone and replicas == 0 else service
+    if service["Spec"]["Mode"]["Replicated"].get("Replicas", 1) != replicas:
+        return Step("scale", {"service": name, "replicas": replicas})
+    return settled(world, service, replicas)
+
+
+def replicated(world: Raw, name: str) -> Raw | Refused:
+    """The replicated service with the full name O(name), or why its number can't be set."""
     if not is_manager(world["info"]):
         return Refused("this Engine is no manager of a Swarm: run on a manager")
     services = [service for service in world["services"] if service["Spec"]["Name"] == name]
     if not services:
-        return Done(f"{name} is gone") if replicas == 0 else Refused(f"the Swarm has no service {name}")
-    (service,) = services
-    if "Replicated" not in service["Spec"]["Mode"]:
+        return Refused(f"the Swarm has no service {name}")
+    if "Replicated" not in services[0]["Spec"]["Mode"]:
         return Refused(f"service {name} is not replicated: it can't be scaled, only removed")
-    if service["Spec"]["Mode"]["Replicated"].get("Replicas", 1) != replicas:
-        return Step("scale", {"service": name, "replicas": replicas})
+    return services[0]
+
+
+def settled(world: Raw, service: Raw, replicas: int) -> Decision:
+    """Wait until O(replicas) tasks of the service run and all others have ended."""
+    name = service["Spec"]["Name"]
     tasks = [task for task in world["tasks"] if task["ServiceID"] == service["ID"]]
     live = [task for task in tasks if task["Status"]["State"] not in TERMINAL]
     running = [task for task in live if task["Status"]["State"] == task["DesiredState"] == "running"]

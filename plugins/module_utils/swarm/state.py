@@ -12,6 +12,8 @@ Raw = t.Mapping[str, t.Any]
 
 STACK_LABEL = "com.docker.stack.namespace"
 SERVICE_LABEL = "com.docker.swarm.service.name"
+# On a service that has one task more than it shall have (spare.py).
+SPARE_LABEL = "replatform.sophia.ai/spare"
 UNKNOWN_ADDRESS = "0.0.0.0"
 # States in which a task has ended, and desired states of one that is asked to.
 TERMINAL = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
@@ -109,6 +111,7 @@ def service_facts(service: Raw, stack: str, nodes: list[dict[str, t.Any]], tasks
         "image": spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""),
         "mode": mode,
         "replicas": desired if replicas is None else replicas,
+        "spare": SPARE_LABEL in (spec.get("Labels") or {}),
         "running": len(running),
         "ports": ports,
         "endpoints": _endpoints(ports, [ready[task["NodeID"]] for task in running], list(ready.values())),
