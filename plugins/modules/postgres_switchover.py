@@ -14,7 +14,8 @@ description:
   - The old instance comes back as a standby of the new one. The way back is the same call with O(target) and O(other) exchanged.
   - It needs nothing of the instances but their ports and a superuser. C(psql) runs where the module runs, or in the container of
     the pooler. What has to be done beside an instance's data, the instance does (C(COPY ... TO PROGRAM)).
-  - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail.
+  - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail. A run that fails lets
+    them go first, on with the primary, unless it was fenced completely or is not seen; the error says which.
   - While clients are held, a process of its own stands by, the dead-man. As soon as the module ends, however it does, and where it has
     not ended O(grace) and 60 seconds after clients were held, it does what O(state=released) does, again and again until it is done or
     O(deadline) has passed. It waits for another run that goes on with the handover. Where no instance is provably the only primary,
@@ -187,7 +188,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_place import place_and_lock
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
@@ -212,10 +213,7 @@ def main() -> None:
         switchover_run.check(options)
         place, lock = place_and_lock(options)
         with alone(lock, options["deadline"], module.check_mode):
-            operation = switchover_run.Switchover(
-                place, options, module.check_mode, None if module.check_mode else dead_man
-            )
-            result = perform(operation, switchover_release.OPERATION, options["name"], options, module.check_mode)
+            result = switchover_release.hand_over(place, options, module.check_mode, dead_man)
         module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))

@@ -53,7 +53,7 @@ STATUS = (
     BEGIN
     + rf"""
 alone
-work=$(mktemp -d)
+work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 trap 'rm -rf "$work"' EXIT
 status() {{ at "$1" "$2" <<'SQL'
 {_STATUS_SQL}
