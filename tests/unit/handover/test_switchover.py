@@ -220,6 +220,7 @@ FENCED = replace(PRIMARY, read_only=True, condemned=True, marked=A, marked_timel
         (PRIMARY, ["resume"]),
         (replace(PRIMARY, read_only=True), ["release", "resume"]),
         (replace(PRIMARY, read_only=True, condemned=True), ["release", "resume"]),
+        (replace(PRIMARY, condemned=True), ["release", "resume"]),
         (FENCED, ["release", "resume"]),
     ],
 )
