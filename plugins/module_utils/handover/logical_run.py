@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import typing as t
 from dataclasses import replace
 
@@ -44,14 +43,7 @@ class LogicalSwitchover:
         self.shared = switchover_run.Switchover(place, params, check_mode)
         self.place = place
         self.params = params
-        self.wanted = logical.Wanted(
-            params["state"],
-            params["target"],
-            params["other"] or "",
-            overwrite=params["overwrite"],
-            max_lag=params["max_lag"],
-            grace_s=params["grace"],
-        )
+        self.wanted = self.shared.wanted
         self._facts: dict[str, Facts] = {}
         self._schemas: dict[str, str] = {}
 
@@ -84,7 +76,7 @@ class LogicalSwitchover:
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
         if step.name == "wait_for_transactions":
-            return self._wait_for_transactions(step)
+            return self.shared.wait_for_transactions(lambda: self._still(step))
         if step.name == "wait_for_replay":
             self.run("NUDGE", step.data["nudge"])
         if step.name.startswith("wait_for_"):
@@ -128,18 +120,6 @@ class LogicalSwitchover:
     def _still(self, step: Step) -> bool:
         decision = self.next_step(self.observe())
         return isinstance(decision, Step) and decision.name == step.name
-
-    def _wait_for_transactions(self, step: Step) -> t.Mapping[str, t.Any]:
-        """A run that was killed had begun to hold clients: they are held no longer than its successor may."""
-        start = time.monotonic()
-        waited = wait_while(lambda: self._still(step), self.wanted.grace_s, poll_s=0.1)
-        if time.monotonic() - start >= self.wanted.grace_s:
-            self.run("RESUME", self.wanted.target)
-            raise ReplatformError(
-                f"transactions were still open after {self.wanted.grace_s:g} s, so clients go on as before: end them, or"
-                " raise the grace"
-            )
-        return waited
 
 
 def parse_facts(text: str) -> dict[str, t.Any]:

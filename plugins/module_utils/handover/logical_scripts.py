@@ -8,7 +8,10 @@ C(pg_dump) is that of an instance, run by it (C(COPY ... FROM PROGRAM)), so that
 
 from __future__ import annotations
 
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_scripts import PREAMBLE
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_scripts import (
+    PREAMBLE,
+    STATUS_OF_BOTH,
+)
 
 # Of the publication, the subscription, the slot, and the schema that holds what freezes the others.
 NAME = "replatform_logical"
@@ -53,26 +56,12 @@ STATUS = (
     BEGIN
     + rf"""
 alone
-work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
-trap 'rm -rf "$work"' EXIT
 status() {{ at "$1" "$2" <<'SQL'
 {_STATUS_SQL}
 SQL
 }}
-# 2 is a connection that was not made or was lost: it does not answer, unless it answers with a refusal.
-ask() {{
-  if [ -z "$1" ]; then : >"$work/$3"; return; fi
-  status "$1" "$2" >"$work/$3" 2>"$work/$3.error" && return
-  [ $? = 2 ] && ! grep -Eq 'authentication failed|does not exist|no pg_hba.conf entry' "$work/$3.error" || cp "$work/$3.error" "$work/fault"
-  : >"$work/$3"
-}}
-ask "$host" "$port" 1 &
-ask "$1" "$2" 2 &
-pooler --csv -c 'SHOW DATABASES' -c '\echo == config' -c 'SHOW CONFIG' >"$work/databases"
-wait
-[ ! -e "$work/fault" ] || {{ cat "$work/fault" >&2; exit 1; }}
-for part in databases 1 2; do echo "== $part"; cat "$work/$part"; done
 """
+    + STATUS_OF_BOTH
 )
 
 # Tables that are not the catalogue's, nor an extension's own.

@@ -135,7 +135,7 @@ class Switchover:
         other = self.wanted.other if at == self.wanted.target else self.wanted.target
         self._stand_by(step)
         if step.name == "wait_for_transactions":
-            return self._wait_for_transactions(step)
+            return self.wait_for_transactions(lambda: self._still(step))
         if step.data.get("held"):
             return self._wait_while_held(step)
         if step.name.startswith("wait_for_"):
@@ -196,10 +196,10 @@ class Switchover:
         self.run("PROVE", self.wanted.target)
         return self._still(step)
 
-    def _wait_for_transactions(self, step: Step) -> t.Mapping[str, t.Any]:
+    def wait_for_transactions(self, still: t.Callable[[], bool]) -> t.Mapping[str, t.Any]:
         """A run that was killed had begun to hold clients: they are held no longer than its successor may."""
         start = time.monotonic()
-        waited = wait_while(lambda: self._still(step), self.wanted.grace_s, poll_s=0.1)
+        waited = wait_while(still, self.wanted.grace_s, poll_s=0.1)
         if time.monotonic() - start >= self.wanted.grace_s:
             self.run("RESUME", self.wanted.target)
             raise ReplatformError(

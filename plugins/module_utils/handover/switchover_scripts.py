@@ -76,32 +76,36 @@ FROM pg_control_checkpoint() c,
   LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN timeline_id ELSE {_TIMELINE} END AS timeline) t;
 """
 
-# Further arguments: host and port of the other instance, empty where it is gone for good. Four parts, each after a line that names it.
-# A disk that is full keeps nobody from being let go.
-STATUS = (
-    PREAMBLE
-    + rf"""
-alone
+# Of both instances, as status prints it, and of the pooler. A disk that is full keeps nobody from being let go.
+STATUS_OF_BOTH = r"""
 work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 trap 'rm -rf "$work"' EXIT
-status() {{ timeout "$limit" psql -h "$1" -p "$2" -d postgres -XAtq -v ON_ERROR_STOP=1 <<'SQL'
-{_STATUS_SQL}
-SQL
-}}
 # 2 is a connection that was not made or was lost: it does not answer, unless it answers with a refusal.
-ask() {{
+ask() {
   if [ -z "$1" ]; then : >"$work/$3"; return; fi
   status "$1" "$2" >"$work/$3" 2>"$work/$3.error" && return
   [ $? = 2 ] && ! grep -Eq 'authentication failed|does not exist|no pg_hba.conf entry' "$work/$3.error" || cp "$work/$3.error" "$work/fault"
   : >"$work/$3"
-}}
+}
 ask "$host" "$port" 1 &
 ask "$1" "$2" 2 &
 pooler --csv -c 'SHOW DATABASES' -c '\echo == config' -c 'SHOW CONFIG' >"$work/databases"
 wait
-[ ! -e "$work/fault" ] || {{ cat "$work/fault" >&2; exit 1; }}
+[ ! -e "$work/fault" ] || { cat "$work/fault" >&2; exit 1; }
 for part in databases 1 2; do echo "== $part"; cat "$work/$part"; done
 """
+
+# Further arguments: host and port of the other instance, empty where it is gone for good. Four parts, each after a line that names it.
+STATUS = (
+    PREAMBLE
+    + rf"""
+alone
+status() {{ timeout "$limit" psql -h "$1" -p "$2" -d postgres -XAtq -v ON_ERROR_STOP=1 <<'SQL'
+{_STATUS_SQL}
+SQL
+}}
+"""
+    + STATUS_OF_BOTH
 )
 
 # Prints lines of JSON: one of the instance, and one of each database.
