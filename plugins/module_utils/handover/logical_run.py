@@ -12,7 +12,9 @@ from dataclasses import replace
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
     logical,
+    logical_schema_scripts,
     logical_scripts,
+    logical_stream_scripts,
     switchover_run,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
@@ -26,6 +28,7 @@ STATES_OF_TWO = switchover_run.STATES_OF_TWO
 
 # Those of the pooler and of the password are the same as for streaming.
 _SHARED = ("GIVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
+_SCRIPTS = {**vars(logical_scripts), **vars(logical_schema_scripts), **vars(logical_stream_scripts)}
 
 
 def check(params: t.Mapping[str, t.Any]) -> None:
@@ -103,7 +106,7 @@ class LogicalSwitchover:
             return self.shared.run(script, at, *arguments)
         params = self.params
         fixed = (params["user"], params["database"], params["password_file"], self.shared.lock)
-        text = getattr(logical_scripts, script)
+        text = _SCRIPTS[script]
         return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
 
     def _with_facts(self, one: logical.Instance, beside: logical.Instance) -> logical.Instance:
