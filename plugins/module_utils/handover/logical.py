@@ -35,11 +35,11 @@ from ansible_collections.sophia.replatform.plugins.module_utils.loop import Deci
 class Instance(Server):
     """The database on one instance.
 
-    O(freeze) names the freeze of the schema that is in force, the same in a copy of it, or is
-    empty. O(recorded) is the hash of the schema when the database was published, empty where it is not; O(schema) is that of now, empty
-    where it was not asked for. O(follows) is what it has a subscription to; O(running) is whether that is at work, and O(pending) how
-    many tables it still copies. O(confirmed) is how far the other one has got with O(slot), O(lsn) the end of its own WAL. O(read_only)
-    is whether new sessions are, O(fenced) whether all are. O(busy) is whether a statement of another run is still at work.
+    O(freeze) names the freeze of the schema that is in force, the same in a copy of it, or is empty. O(recorded) is the hash of the
+    schema when the database was published, empty where it is not; O(schema) is that of now, empty where it was not asked for.
+    O(follows) is what it has a subscription to; O(running) is whether that is at work, and O(pending) how many tables it still
+    copies. O(confirmed) is how far the other one has got with O(slot), O(lsn) the end of its own WAL. O(read_only) is whether new
+    sessions are, O(fenced) whether all are. O(busy) is whether a statement of another run is still at work.
     """
 
     freeze: str = ""
