@@ -19,11 +19,8 @@ author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
   - sophia.replatform.operation
+  - sophia.replatform.switchover
 options:
-  name:
-    description: Name of the store in the journal.
-    type: str
-    required: true
   state:
     description:
       - V(standby) means that O(target) is subscribed to O(other), has copied every table and is not far behind.
@@ -35,59 +32,8 @@ options:
     type: str
     required: true
     choices: [standby, primary, released, alone]
-  target:
-    description: The instance that O(state) speaks of, as C(host:port).
-    type: str
-    required: true
-  other:
-    description:
-      - The other instance, as C(host:port). Each must reach the other at these addresses, and the pooler both.
-      - Only V(alone) can do without it.
-    type: str
-  target_name:
-    description:
-      - O(target) as the pooler's configuration names it, as C(host:port), where that is another name, such as the one of a service.
-        It is understood, and written there when clients are led to O(target).
-    type: str
-  other_name:
-    description: The same for O(other). Without O(other) it is taken for O(target), which has taken its name over.
-    type: str
-  pooler:
-    description: PgBouncer, as C(host:port). O(user) must be in its C(admin_users).
-    type: str
-    required: true
-  pooler_file:
-    description:
-      - File of PgBouncer's configuration that has the line C(database = host=... port=...), whose host and port are replaced.
-      - It is in the container of the pooler where O(swarm_service) or O(service) is given, otherwise on the host that the module
-        runs on.
-    type: path
-    required: true
-  swarm_service:
-    description:
-      - Full name of the pooler's service on a Swarm. Scripts run in the container of its task on the host that the module runs on.
-    type: str
-  service:
-    description:
-      - Service in a cluster that selects the pod of the pooler. Without it and O(swarm_service), scripts run on the host that the
-        module runs on.
-    type: str
-  namespace:
-    description: Namespace of O(service).
-    type: str
-  kubeconfig:
-    description: File on the host that the module runs on, that says how the cluster is reached.
-    type: path
-  user:
-    description: Superuser of both instances.
-    type: str
-    required: true
   database:
     description: The database, as the pooler and both instances name it. It must exist on both.
-    type: str
-    required: true
-  password_file:
-    description: File that holds the user's password, where the scripts run.
     type: str
     required: true
   overwrite:
@@ -98,10 +44,6 @@ options:
     description: Bytes of WAL that the subscriber may be behind before clients are held.
     type: int
     default: 1048576
-  grace:
-    description: Seconds that open transactions have to come to an end. If they do not, clients go on as before and the run fails.
-    type: int
-    default: 10
   compare:
     description:
       - Bytes of tables that are compared, row count and checksum, while clients are held; the smallest tables first. All sequences are.
@@ -109,10 +51,7 @@ options:
     type: int
     default: 16777216
 requirements:
-  - psql, timeout and flock where the scripts run
   - pg_dump, base64 and sha256sum beside each instance
-  - docker (Python package) only where O(swarm_service) is given
-  - kubernetes (Python package), where O(service) is given
 notes:
   - Refuses, with one line and nothing changed, when O(target) is older, holds tables, is of another encoding, or lacks extensions,
     roles, settings of the database or room; when either has no C(wal_level) C(logical) or lacks WAL senders, slots or workers; when

@@ -14,7 +14,8 @@ description:
   - The old instance comes back as a standby of the new one. The way back is the same call with O(target) and O(other) exchanged.
   - It needs nothing of the instances but their ports and a superuser. C(psql) runs where the module runs, or in the container of
     the pooler. What has to be done beside an instance's data, the instance does (C(COPY ... TO PROGRAM)).
-  - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail.
+  - A run that was killed is resumed by running it again. While clients are held, they wait; they do not fail. A run that fails lets
+    them go first, on with the primary, unless it was fenced completely or is not seen; the error says which.
   - While clients are held, a process of its own stands by, the dead-man. As soon as the module ends, however it does, and where it has
     not ended O(grace) and 60 seconds after clients were held, it does what O(state=released) does, again and again until it is done or
     O(deadline) has passed. It waits for another run that goes on with the handover. Where no instance is provably the only primary,
@@ -23,11 +24,8 @@ author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
   - sophia.replatform.operation
+  - sophia.replatform.switchover
 options:
-  name:
-    description: Name of the store in the journal.
-    type: str
-    required: true
   state:
     description:
       - V(standby) means that O(target) is a standby of O(other) and not far behind.
@@ -39,59 +37,8 @@ options:
     type: str
     required: true
     choices: [standby, primary, released, alone]
-  target:
-    description: The instance that O(state) speaks of, as C(host:port).
-    type: str
-    required: true
-  other:
-    description:
-      - The other instance, as C(host:port). Each must reach the other at these addresses, and the pooler both.
-      - Only V(alone) can do without it.
-    type: str
-  target_name:
-    description:
-      - O(target) as the pooler's configuration names it, as C(host:port), where that is another name, such as the one of a service.
-        It is understood, and written there when clients are led to O(target).
-    type: str
-  other_name:
-    description: The same for O(other). Without O(other) it is taken for O(target), which has taken its name over.
-    type: str
-  pooler:
-    description: PgBouncer, as C(host:port). O(user) must be in its C(admin_users).
-    type: str
-    required: true
-  pooler_file:
-    description:
-      - File of PgBouncer's configuration that has the line C(database = host=... port=...), whose host and port are replaced.
-      - It is in the container of the pooler where O(swarm_service) or O(service) is given, otherwise on the host that the module
-        runs on.
-    type: path
-    required: true
-  swarm_service:
-    description:
-      - Full name of the pooler's service on a Swarm. Scripts run in the container of its task on the host that the module runs on.
-    type: str
-  service:
-    description:
-      - Service in a cluster that selects the pod of the pooler. Without it and O(swarm_service), scripts run on the host that the
-        module runs on.
-    type: str
-  namespace:
-    description: Namespace of O(service).
-    type: str
-  kubeconfig:
-    description: File on the host that the module runs on, that says how the cluster is reached.
-    type: path
-  user:
-    description: Superuser of both instances.
-    type: str
-    required: true
   database:
     description: The database, as the pooler and both instances name it. All databases of the instance move with it.
-    type: str
-    required: true
-  password_file:
-    description: File that holds the user's password, where the scripts run.
     type: str
     required: true
   overwrite:
@@ -102,14 +49,6 @@ options:
     description: Bytes of WAL that a standby may be behind before clients are held.
     type: int
     default: 1048576
-  grace:
-    description: Seconds that open transactions have to come to an end. If they do not, clients go on as before and the run fails.
-    type: int
-    default: 10
-requirements:
-  - psql, timeout and flock where the scripts run
-  - docker (Python package) only where O(swarm_service) is given
-  - kubernetes (Python package), where O(service) is given
 notes:
   - Refuses, with one line and nothing changed, when the instances are of different major versions, when an extension, a preloaded
     library or a collation of the primary is missing on the other or of another version there, when C(wal_level) is C(minimal), when
@@ -187,7 +126,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_place import place_and_lock
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
@@ -212,10 +151,7 @@ def main() -> None:
         switchover_run.check(options)
         place, lock = place_and_lock(options)
         with alone(lock, options["deadline"], module.check_mode):
-            operation = switchover_run.Switchover(
-                place, options, module.check_mode, None if module.check_mode else dead_man
-            )
-            result = perform(operation, switchover_release.OPERATION, options["name"], options, module.check_mode)
+            result = switchover_release.hand_over(place, options, module.check_mode, dead_man)
         module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))

@@ -22,65 +22,38 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical
     subscription_faults,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import handover_faults
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Pooler
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
+    Pooler,
+    Seen,
+    Server,
+    Wanted,
+)
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
-
-STATES = ("standby", "primary", "released", "alone")
 
 
 @dataclass(frozen=True)
-class Instance:
-    """The database on one instance; positions in the WAL are in bytes.
+class Instance(Server):
+    """The database on one instance.
 
-    O(system) is the instance's identifier. O(freeze) names the freeze of the schema that is in force, the same in a copy of it, or is
-    empty. O(recorded) is the hash of the schema when the database was published, empty where it is not; O(schema) is that of now, empty
-    where it was not asked for. O(follows) is the C(host:port) that it has a subscription to; O(running) is whether that is at work, and
-    O(pending) how many tables it still copies. O(slot) is whether it keeps WAL for the other one, O(confirmed) how far that has
-    got, O(lsn) the end of its own WAL. O(read_only) is whether new sessions are, O(fenced) whether all are. O(credentials) is whether
-    it has what it takes to connect to the other one. O(busy) is whether a statement of another run is still at work.
+    O(freeze) names the freeze of the schema that is in force, the same in a copy of it, or is empty. O(recorded) is the hash of the
+    schema when the database was published, empty where it is not; O(schema) is that of now, empty where it was not asked for.
+    O(follows) is what it has a subscription to; O(running) is whether that is at work, and O(pending) how many tables it still
+    copies. O(confirmed) is how far the other one has got with O(slot), O(lsn) the end of its own WAL. O(read_only) is whether new
+    sessions are, O(fenced) whether all are. O(busy) is whether a statement of another run is still at work.
     """
 
-    address: str
-    system: str
     freeze: str = ""
     recorded: str = ""
     schema: str = ""
-    follows: str = ""
     running: bool = False
     pending: int = 0
-    slot: bool = False
     confirmed: int = 0
-    lsn: int = 0
-    read_only: bool = False
     fenced: bool = False
-    credentials: bool = False
     busy: bool = False
     facts: Facts = field(default_factory=Facts)
 
 
-@dataclass(frozen=True)
-class World:
-    """An instance that does not answer is None."""
-
-    pooler: Pooler
-    target: Instance | None
-    other: Instance | None
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """O(state) is one of RV(STATES) and speaks of O(target); O(other) is what is beside it. Both are C(host:port).
-
-    O(other) is empty where it is gone for good, which C(alone) may say. O(max_lag) is in bytes; O(grace_s) is how long open
-    transactions are waited for while new ones are held.
-    """
-
-    state: str
-    target: str
-    other: str
-    overwrite: bool = False
-    max_lag: int = 1 << 20
-    grace_s: float = 10
+World = Seen[Instance]
 
 
 def next_step(world: World, wanted: Wanted) -> Decision:

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
     logical,
+    logical_schema_scripts,
     logical_scripts,
+    logical_stream_scripts,
     switchover_run,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
@@ -27,6 +28,7 @@ STATES_OF_TWO = switchover_run.STATES_OF_TWO
 
 # Those of the pooler and of the password are the same as for streaming.
 _SHARED = ("GIVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
+_SCRIPTS = {**vars(logical_scripts), **vars(logical_schema_scripts), **vars(logical_stream_scripts)}
 
 
 def check(params: t.Mapping[str, t.Any]) -> None:
@@ -44,14 +46,7 @@ class LogicalSwitchover:
         self.shared = switchover_run.Switchover(place, params, check_mode)
         self.place = place
         self.params = params
-        self.wanted = logical.Wanted(
-            params["state"],
-            params["target"],
-            params["other"] or "",
-            overwrite=params["overwrite"],
-            max_lag=params["max_lag"],
-            grace_s=params["grace"],
-        )
+        self.wanted = self.shared.wanted
         self._facts: dict[str, Facts] = {}
         self._schemas: dict[str, str] = {}
 
@@ -84,7 +79,7 @@ class LogicalSwitchover:
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
         if step.name == "wait_for_transactions":
-            return self._wait_for_transactions(step)
+            return self.shared.wait_for_transactions(lambda: self._still(step))
         if step.name == "wait_for_replay":
             self.run("NUDGE", step.data["nudge"])
         if step.name.startswith("wait_for_"):
@@ -111,7 +106,7 @@ class LogicalSwitchover:
             return self.shared.run(script, at, *arguments)
         params = self.params
         fixed = (params["user"], params["database"], params["password_file"], self.shared.lock)
-        text = getattr(logical_scripts, script)
+        text = _SCRIPTS[script]
         return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
 
     def _with_facts(self, one: logical.Instance, beside: logical.Instance) -> logical.Instance:
@@ -128,18 +123,6 @@ class LogicalSwitchover:
     def _still(self, step: Step) -> bool:
         decision = self.next_step(self.observe())
         return isinstance(decision, Step) and decision.name == step.name
-
-    def _wait_for_transactions(self, step: Step) -> t.Mapping[str, t.Any]:
-        """A run that was killed had begun to hold clients: they are held no longer than its successor may."""
-        start = time.monotonic()
-        waited = wait_while(lambda: self._still(step), self.wanted.grace_s, poll_s=0.1)
-        if time.monotonic() - start >= self.wanted.grace_s:
-            self.run("RESUME", self.wanted.target)
-            raise ReplatformError(
-                f"transactions were still open after {self.wanted.grace_s:g} s, so clients go on as before: end them, or"
-                " raise the grace"
-            )
-        return waited
 
 
 def parse_facts(text: str) -> dict[str, t.Any]:

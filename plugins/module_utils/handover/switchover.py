@@ -39,11 +39,6 @@ MAX_UNFLUSHED = 64 << 20
 def next_step(world: World, wanted: Wanted) -> Decision:
     """The next step towards O(wanted)."""
     target, other = world.target, world.other
-    if world.pooler.leads_to not in (wanted.target, wanted.other):
-        return Refused(
-            f"the pooler leads to {world.pooler.leads_to}, which is neither {wanted.target} nor {wanted.other}:"
-            " name the two instances as its configuration does"
-        )
     stranger = _stranger(world, wanted)
     if stranger:
         return stranger
@@ -65,9 +60,19 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     return _both_standbys(world, target, other, wanted)
 
 
+def given_up(world: World, wanted: Wanted) -> Decision:
+    """As next_step with C(released), but nobody is promoted: clients go on with the primary that is seen, or not yet."""
+    return _stranger(world, replace(wanted, state="released")) or _go_on(world) or _no_primary(world)
+
+
 def _stranger(world: World, wanted: Wanted) -> Refused | None:
-    """An instance that came back with other data: on an empty volume, or on another one."""
+    """A pooler that leads elsewhere; an instance that came back with other data: on an empty volume, or on another one."""
     pooler, target, other = world.pooler, world.target, world.other
+    if pooler.leads_to not in (wanted.target, wanted.other):
+        return Refused(
+            f"the pooler leads to {pooler.leads_to}, which is neither {wanted.target} nor {wanted.other}:"
+            " name the two instances as its configuration does"
+        )
     for one, beside in ((target, other), (other, target)):
         if one is None or one.standby:
             continue
@@ -85,7 +90,18 @@ def _stranger(world: World, wanted: Wanted) -> Refused | None:
 
 
 def _released(world: World, wanted: Wanted) -> Decision:
-    """Clients go on with the primary, whichever it is; nothing else is moved."""
+    """Clients go on with the primary, whichever it is, or is to become it; nothing else is moved."""
+    return _go_on(world) or _cut_off(world, wanted) or _no_primary(world)
+
+
+def _no_primary(world: World) -> Refused:
+    return Refused(
+        f"no primary is seen that clients could be led to: bring {world.pooler.leads_to} back, or run the handover again"
+    )
+
+
+def _go_on(world: World) -> Step | Done | None:
+    """Clients go on with the primary, where one is seen; a fence that it has not ended at is taken back first."""
     leads_to = world.pooler.leads_to
     seen = [one for one in (world.target, world.other) if one]
     primaries = [one for one in seen if not one.standby]
@@ -99,9 +115,7 @@ def _released(world: World, wanted: Wanted) -> Decision:
     ]
     serving = known if len(known) == 1 else [one for one in known if one.address == leads_to]
     if not serving:
-        return _cut_off(world, wanted) or Refused(
-            f"no primary is seen that clients could be led to: bring {leads_to} back, or run the handover again"
-        )
+        return None
     one = serving[0]
     if one.read_only or one.condemned or one.marked == one.address:
         return Step("release", {"at": one.address})

@@ -13,6 +13,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.script_
 
 SLOT = "replatform_handover"
 MARK = "replatform-fenced "
+# As the instance sees it from its data folder: a file that keeps room for taking a fence back.
+ROOM = "../replatform.room"
 
 PREAMBLE = (
     r"""
@@ -43,6 +45,11 @@ _ALONE = "SELECT pg_advisory_lock(hashtext('replatform-handover')) \\gset"
 # That of a primary's WAL; its control file has it only after the next checkpoint.
 _TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 
+# In the file, too: a server takes a moment to load it, and was not told to where a script was killed.
+_WILL_BE_READ_ONLY = (
+    "EXISTS (SELECT FROM pg_file_settings WHERE name = 'default_transaction_read_only' AND setting = 'on' AND applied)"
+)
+
 _STATUS_SQL = rf"""
 SELECT json_build_object(
   'system', (SELECT system_identifier::text FROM pg_control_system()),
@@ -55,7 +62,7 @@ SELECT json_build_object(
     pg_read_file('pg_wal/' || upper(lpad(to_hex(timeline), 8, '0')) || '.history', 0, 1000000, true) END,
   'conninfo', current_setting('primary_conninfo'),
   'upstream', (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver WHERE status = 'streaming'),
-  'read_only', current_setting('default_transaction_read_only') = 'on',
+  'read_only', current_setting('default_transaction_read_only') = 'on' OR {_WILL_BE_READ_ONLY},
   'condemned', (pg_stat_file('standby.signal', true)).size IS NOT NULL,
   'marked', (SELECT substr(roname, {len(MARK) + 1}) FROM pg_replication_origin WHERE starts_with(roname, '{MARK}')
              ORDER BY roname DESC LIMIT 1),
@@ -69,31 +76,36 @@ FROM pg_control_checkpoint() c,
   LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN timeline_id ELSE {_TIMELINE} END AS timeline) t;
 """
 
+# Of both instances, as status prints it, and of the pooler. A disk that is full keeps nobody from being let go.
+STATUS_OF_BOTH = r"""
+work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# 2 is a connection that was not made or was lost: it does not answer, unless it answers with a refusal.
+ask() {
+  if [ -z "$1" ]; then : >"$work/$3"; return; fi
+  status "$1" "$2" >"$work/$3" 2>"$work/$3.error" && return
+  [ $? = 2 ] && ! grep -Eq 'authentication failed|does not exist|no pg_hba.conf entry' "$work/$3.error" || cp "$work/$3.error" "$work/fault"
+  : >"$work/$3"
+}
+ask "$host" "$port" 1 &
+ask "$1" "$2" 2 &
+pooler --csv -c 'SHOW DATABASES' -c '\echo == config' -c 'SHOW CONFIG' >"$work/databases"
+wait
+[ ! -e "$work/fault" ] || { cat "$work/fault" >&2; exit 1; }
+for part in databases 1 2; do echo "== $part"; cat "$work/$part"; done
+"""
+
 # Further arguments: host and port of the other instance, empty where it is gone for good. Four parts, each after a line that names it.
 STATUS = (
     PREAMBLE
     + rf"""
 alone
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 status() {{ timeout "$limit" psql -h "$1" -p "$2" -d postgres -XAtq -v ON_ERROR_STOP=1 <<'SQL'
 {_STATUS_SQL}
 SQL
 }}
-# 2 is a connection that was not made or was lost: it does not answer, unless it answers with a refusal.
-ask() {{
-  if [ -z "$1" ]; then : >"$work/$3"; return; fi
-  status "$1" "$2" >"$work/$3" 2>"$work/$3.error" && return
-  [ $? = 2 ] && ! grep -Eq 'authentication failed|does not exist|no pg_hba.conf entry' "$work/$3.error" || cp "$work/$3.error" "$work/fault"
-  : >"$work/$3"
-}}
-ask "$host" "$port" 1 &
-ask "$1" "$2" 2 &
-pooler --csv -c 'SHOW DATABASES' -c '\echo == config' -c 'SHOW CONFIG' >"$work/databases"
-wait
-[ ! -e "$work/fault" ] || {{ cat "$work/fault" >&2; exit 1; }}
-for part in databases 1 2; do echo "== $part"; cat "$work/$part"; done
 """
+    + STATUS_OF_BOTH
 )
 
 # Prints lines of JSON: one of the instance, and one of each database.
@@ -279,13 +291,17 @@ done
 """
 )
 
-# Further arguments: host and port of the one to follow from now on, and this one's address for the mark. The order matters.
+# Further arguments: host and port of the one to follow from now on, and this one's address for the mark. The order matters. Where the
+# disk is full nothing is begun, or there is room to take it back.
 FENCE = (
     PREAMBLE
     + rf"""
 alone
-write -v to_host="$1" -v to_port="$2" -v address="$3" <<'SQL'
+in_its_folder() {{ sql -c "COPY (SELECT WHERE false) TO PROGRAM '$1'"; }}
+write -v to_host="$1" -v to_port="$2" -v address="$3" <<'SQL' || {{ in_its_folder 'rm -f {ROOM}'; exit 1; }}
 {_ALONE}
+SELECT current_setting('data_directory') || '/{ROOM}' AS room \gset
+COPY (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 8192)) TO :'room';
 ALTER SYSTEM SET default_transaction_read_only = on;
 {_FOLLOW}
 SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
@@ -296,7 +312,7 @@ SELECT count(pg_replication_origin_create(:'mark')) WHERE NOT EXISTS (SELECT FRO
 \echo :ended
 SQL
 # The session may end before the answer; what counts is what is seen next.
-sql -c "COPY (SELECT WHERE false) TO PROGRAM 'kill -INT \"\$(head -n 1 postmaster.pid)\"'" >/dev/null 2>&1 || true
+in_its_folder 'rm -f {ROOM}; kill -INT "$(head -n 1 postmaster.pid)"' >/dev/null 2>&1 || true
 """
 )
 
@@ -305,6 +321,7 @@ RELEASE = (
     PREAMBLE
     + rf"""
 alone
+sql -c "COPY (SELECT WHERE false) TO PROGRAM 'rm -f {ROOM}'"
 if [ "$(sql -c 'SELECT pg_is_in_recovery()')" = f ]; then
 write <<'SQL'
 {_ALONE}
@@ -342,8 +359,7 @@ sql -c CHECKPOINT
 """
 )
 
-# The mark stays until the pooler leads to the new primary: it says whose place that one has taken. Whether another run has made this
-# one void is read from the file, since a server takes a moment to load it.
+# The mark stays until the pooler leads to the new primary: it says whose place that one has taken.
 PROMOTE = (
     PREAMBLE
     + rf"""
@@ -351,7 +367,7 @@ alone
 said=$(sql <<'SQL'
 {_ALONE}
 SELECT CASE
-  WHEN EXISTS (SELECT FROM pg_file_settings WHERE name = 'default_transaction_read_only' AND setting = 'on') THEN 'void'
+  WHEN {_WILL_BE_READ_ONLY} THEN 'void'
   WHEN pg_promote(true, 15) THEN 'promoted' END;
 SQL
 )

@@ -13,34 +13,43 @@ STATES = ("standby", "primary", "released", "alone")
 
 
 @dataclass(frozen=True)
-class Instance:
-    """One instance; positions in the WAL are in bytes.
+class Server:
+    """What is seen of an instance however it is handed over; positions in the WAL are in bytes.
 
-    O(lsn) is the end of the WAL of a primary, and what a standby has replayed. O(flushed) is from where a restart would replay.
-    O(shut_down) is the end of the last checkpoint that is flushed, if it was written by a shutdown, else 0. O(follows) is the
-    C(host:port) that it is a standby of, or will be; O(streaming) is whether it does now. O(condemned) is whether it will be a
-    standby after its next start; O(marked) and O(marked_timeline) are what the mark of a fence says, if there is one. O(slot) is
-    whether it keeps WAL for the other one, O(followed) whether that takes it now; O(credentials) is whether it has what it takes to
-    connect to the other one. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a
-    standby's last checkpoint, O(received) the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of
-    a primary left it.
+    O(system) is its identifier. O(follows) is the C(host:port) that it follows, or will. O(slot) is whether it keeps WAL for the other
+    one; O(credentials) is whether it has what it takes to connect to the other one.
     """
 
     address: str
     system: str
-    standby: bool
     lsn: int = 0
+    follows: str = ""
+    read_only: bool = False
+    slot: bool = False
+    credentials: bool = False
+
+
+@dataclass(frozen=True)
+class Instance(Server):
+    """One that is a primary, or O(standby).
+
+    O(lsn) is the end of the WAL of a primary, and what a standby has replayed. O(flushed) is from where a restart would replay.
+    O(shut_down) is the end of the last checkpoint that is flushed, if it was written by a shutdown, else 0. O(streaming) is whether it
+    follows now. O(condemned) is whether it will be a
+    standby after its next start; O(marked) and O(marked_timeline) are what the mark of a fence says, if there is one. O(followed) is
+    whether the other one takes what O(slot) keeps. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a
+    standby's last checkpoint, O(received) the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of
+    a primary left it.
+    """
+
+    standby: bool = False
     flushed: int = 0
     shut_down: int = 0
-    follows: str = ""
     streaming: bool = False
-    read_only: bool = False
     condemned: bool = False
     marked: str = ""
     marked_timeline: int = 0
-    slot: bool = False
     followed: bool = False
-    credentials: bool = False
     seeding: bool = False
     clients: int = 0
     timeline: int = 1
@@ -65,13 +74,19 @@ class Pooler:
     query_wait_s: float = 0
 
 
+AnyInstance = t.TypeVar("AnyInstance", bound=Server)
+
+
 @dataclass(frozen=True)
-class World:
+class Seen(t.Generic[AnyInstance]):
     """An instance that does not answer is None."""
 
     pooler: Pooler
-    target: Instance | None
-    other: Instance | None
+    target: AnyInstance | None
+    other: AnyInstance | None
+
+
+World = Seen[Instance]
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Here
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.redis_pair_run import RedisPair
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_release import let_go
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_release import hand_over, let_go
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import Operation, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import alone, perform
 
 
 def deadly(at: int, after_ms: float | None, by: int) -> None:
@@ -61,10 +60,10 @@ def main() -> int:
     try:
         with alone(params["run_lock"], 60, params["check"]):
             if params["kind"] == "redis":
-                operation: Operation = RedisPair(Here(120), params, params["check"])
+                operation = RedisPair(Here(120), params, params["check"])
+                result = perform(operation, "handover", params["kind"], params, params["check"])
             else:
-                operation = Switchover(Here(120), params, params["check"], dead_man(params))
-            result = perform(operation, "handover", params["kind"], params, params["check"])
+                result = hand_over(Here(120), params, params["check"], dead_man(params))
     except ReplatformError as exc:
         print(json.dumps({"failed": str(exc)}))
         return 1

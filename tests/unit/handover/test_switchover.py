@@ -37,11 +37,11 @@ AT_A, HELD = Pooler(A), Pooler(A, paused=True)
 PROVEN = replace(STANDBY, marked=A, marked_timeline=1, shut_down=100, streaming=False)
 
 
-def steps(world, wanted):
+def steps(world, wanted, decide=switchover.next_step):
     """The names of the steps by simulation, and the decision at the end."""
     taken = []
     while True:
-        decision = switchover.next_step(world, wanted)
+        decision = decide(world, wanted)
         if not isinstance(decision, Step):
             return taken, decision
         taken.append(decision.name)
@@ -210,6 +210,43 @@ def test_clients_are_let_go_where_a_handover_was_cut_off_between_the_fence_and_t
     assert switchover.next_step(World(HELD, STANDBY, behind), released).name == "wait_for_replay"
 
 
+FENCED = replace(PRIMARY, read_only=True, condemned=True, marked=A, marked_timeline=1)
+
+
+@pytest.mark.parametrize("state", ["standby", "primary", "released"])
+@pytest.mark.parametrize(
+    ("primary", "taken"),
+    [
+        (PRIMARY, ["resume"]),
+        (replace(PRIMARY, read_only=True), ["release", "resume"]),
+        (replace(PRIMARY, read_only=True, condemned=True), ["release", "resume"]),
+        (replace(PRIMARY, condemned=True), ["release", "resume"]),
+        (FENCED, ["release", "resume"]),
+    ],
+)
+def test_what_a_run_that_fails_does_for_clients_that_it_holds(state, primary, taken):
+    """They go on with the primary, however far its fence got, whether the standby answers or not."""
+    for standby in (STANDBY, replace(STANDBY, streaming=False), None):
+        names, end = steps(World(HELD, standby, primary), replace(TO_B, state=state), switchover.given_up)
+        assert names == taken
+        assert end.reason == "clients are led to a:5432"
+
+
+@pytest.mark.parametrize("old", [None, replace(PRIMARY, standby=True, read_only=True, follows=B, streaming=True)])
+def test_a_run_that_fails_holds_clients_where_no_primary_is_seen_and_promotes_nobody(old):
+    for standby in (STANDBY, PROVEN, replace(STANDBY, read_only=True), None):
+        end = switchover.given_up(World(HELD, standby, old), TO_B)
+        assert isinstance(end, Refused) and "no primary is seen" in end.reason
+    promoted = replace(PROVEN, standby=False, condemned=False)
+    assert steps(World(HELD, promoted, old), TO_B, switchover.given_up)[0] == ["repoint", "resume"]
+
+
+def test_a_run_that_fails_leads_nobody_to_one_that_came_back_with_other_data():
+    empty = Instance(A, "3", standby=False)
+    assert "came back with other data" in switchover.given_up(World(HELD, None, empty), TO_B).reason
+    assert "leads to c:1" in switchover.given_up(World(Pooler("c:1"), None, PRIMARY), TO_B).reason
+
+
 def test_clients_are_held_for_nobody_who_does_not_answer():
     """Where the primary is there they go on; where it was fenced, it is waited for."""
     assert steps(World(HELD, None, PRIMARY), TO_B)[0][:2] == ["resume", "wait_for_instance"]
@@ -298,7 +335,7 @@ EVENTS = [
     *["step"] * 8,
     *["start"] * 3,
     *["freeze", "thaw", "stale", "turn", "stream"] * 2,
-    *["released", "kill", "write", "crash", "restart", "cut", "hide"],
+    *["released", "kill", "fail", "write", "crash", "restart", "cut", "hide"],
 ]
 SCRIPT = st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from([A, B]), st.integers(0, 5)), max_size=60)
 
@@ -342,8 +379,8 @@ def test_the_same_at_length_from_where_one_follows_the_other():
 
 def play(fleet, script):
     """Runs are killed within a step, act on what they saw a moment ago, or are frozen and act at any time after that; servers crash,
-    are restarted in order, are cut off from each other or from the controller; the wanted side and state change; and somebody
-    writes past the pooler all the while."""
+    are restarted in order, are cut off from each other or from the controller; a step fails in its midst, so the run lets clients go;
+    the wanted side and state change; and somebody writes past the pooler all the while."""
     wanted = TO_B
     frozen = []
     for what, address, number in script:
@@ -354,14 +391,16 @@ def play(fleet, script):
                 frozen.append((decision, wanted))
         elif what == "thaw" and frozen:
             take(fleet, *frozen.pop(number % len(frozen)))
-        elif what in ("step", "kill", "stale"):
+        elif what in ("step", "kill", "fail", "stale"):
             decision = switchover.next_step(fleet.observe(wanted), wanted)
             if what == "stale":
                 fleet.crash(address) if number % 2 else fleet.shut_down(address)
                 if number > 3:
                     server.start()
             if isinstance(decision, Step):
-                take(fleet, decision, wanted, number if what == "kill" else 99)
+                take(fleet, decision, wanted, number if what in ("kill", "fail") else 99)
+            if what == "fail":
+                give_up(fleet, wanted)
         elif what == "start":
             server.start()
         elif what == "write":
@@ -393,6 +432,23 @@ def play(fleet, script):
         assert isinstance(decision, Done), decision
         assert fleet.leads_to == wanted.target and not fleet.paused
         assert fleet.acknowledged <= fleet.servers[wanted.target].rows
+
+
+def give_up(fleet, wanted):
+    """Where a primary is there, it serves, and would after a restart. One without a slot is taken for another's data."""
+    for _step in range(9):
+        decision = switchover.given_up(fleet.observe(wanted), wanted)
+        if not isinstance(decision, Step):
+            break
+        take(fleet, decision, wanted)
+        safe(fleet)
+    leads = fleet.servers[fleet.leads_to]
+    if isinstance(decision, Done):
+        assert not fleet.paused and leads.may_write and not leads.signal and not leads.read_only
+        assert leads.mark[0] != leads.address
+    else:
+        assert isinstance(decision, Refused)
+        assert not (leads.up and leads.reachable and leads.may_write and leads.slot)
 
 
 def settle(fleet, wanted):
