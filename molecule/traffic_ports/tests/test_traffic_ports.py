@@ -22,7 +22,8 @@ def test_every_client_was_answered_by_the_one_or_the_other() -> None:
     assert told["faults"] == []
     assert told["answers"].keys() == {"holder", "backend"}
     assert sum(told["answers"].values()) >= 1000
-    assert told["turns"][:2] + told["turns"][-2:] == ["holder", "backend", "backend", "holder"]
+    assert told["turns"][0] == told["turns"][-1] == "holder"
+    assert told["turns"].count("holder") >= 3
 
 
 def test_the_prober_that_asks_where_clients_do_saw_no_fault(host: t.Any) -> None:
