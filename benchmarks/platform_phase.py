@@ -1,6 +1,6 @@
 """The lab's platform on K3s: phase 3 beside helm by hand with the same chart and values.
 
-usage: benchmarks/platform.py [--turns N]
+usage: benchmarks/platform_phase.py [--turns N]
 
 The lab must be up and past phase 2, and nothing may be served from K3s yet (`ansible-playbook playbooks/phase2_cluster.yml -i
 inventories/lab`). Each turn takes the release away, then puts it back: once by `helm upgrade --install --wait`, once by phase 3, which
