@@ -1,5 +1,7 @@
 """The benchmarks are run as scripts, so their folder comes before Python's own modules."""
 
+from __future__ import annotations
+
 import pathlib
 import sys
 
