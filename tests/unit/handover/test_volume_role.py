@@ -124,6 +124,8 @@ def test_a_window_that_nobody_has_approved_can_be_refused_beforehand(tmp_path, t
     stage.approve(to)
     status, said = stage.play(to, entry="windows")
     assert (status, "changed=0 " in said) == (0, True), said
+    status, said = stage.play(to, store={**STORE, "files": {}}, entry="windows")
+    assert (status, "needs files.volume, files.window;" in said) == (2, True), said
 
 
 @pytest.mark.parametrize(
