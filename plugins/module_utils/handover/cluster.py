@@ -11,7 +11,8 @@ import traceback
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import first_error
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import shell
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.shell import BrokenError, LostError, Shell
 
 try:
     import kubernetes
@@ -35,6 +36,7 @@ class Cluster:
     def __init__(self, kubeconfig: str, namespace: str, timeout_s: float = 600) -> None:
         self.namespace = namespace
         self.timeout_s = timeout_s
+        self._shells: dict[str, Shell] = {}
         with api_errors(f"read the kubeconfig {kubeconfig}"):
             self.api: t.Any = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(kubeconfig))
 
@@ -63,36 +65,19 @@ class Cluster:
         """
         for left in reversed(range(TRIES)):
             try:
-                return self._run_once(pod, script, *arguments)
-            except _ConnectionLostError:
-                if not left:
+                return self._shell(pod).run(script, *arguments)
+            except BrokenError as exc:
+                if pod in self._shells:
+                    self._shells.pop(pod).close()
+                if not left or not isinstance(exc, LostError):
                     raise
                 time.sleep(PAUSE_S)  # an API server tells nobody that it is back
         raise AssertionError("unreachable")
 
-    def _run_once(self, pod: str, script: str, *arguments: str) -> str:
-        with api_errors(f"run a script in pod {pod}"):
-            stream = kubernetes.stream.stream(
-                self.api.connect_get_namespaced_pod_exec,
-                pod,
-                self.namespace,
-                command=["/bin/sh", "-c", script, "sh", *arguments],
-                stdin=False,
-                stdout=True,
-                stderr=True,
-                tty=False,
-                _preload_content=False,
-            )
-            stream.run_forever(timeout=self.timeout_s)
-            if stream.is_open():
-                stream.close()
-                raise ReplatformError(f"a script in pod {pod} has not ended within {self.timeout_s:g} s")
-            out, err, code = stream.read_stdout(), stream.read_stderr(), stream.returncode
-        if code is None:
-            raise _ConnectionLostError(f"the connection to pod {pod} was lost while a script ran there")
-        if code != 0:
-            raise ReplatformError(f"a script in pod {pod} failed: {first_error(str(err or '')) or f'status {code}'}")
-        return str(out)
+    def _shell(self, pod: str) -> Shell:
+        if pod not in self._shells:
+            self._shells[pod] = Shell(_Exec(self.api, self.namespace, pod), f"pod {pod}", self.timeout_s)
+        return self._shells[pod]
 
     def _service(self, name: str) -> dict[str, t.Any]:
         with api_errors(f"read Service {self.namespace}/{name}"):
@@ -100,8 +85,56 @@ class Cluster:
         return dict(json.loads(answer.data))
 
 
-class _ConnectionLostError(ReplatformError):
-    """The cluster could not be reached, or not long enough to learn the outcome."""
+class _Exec:
+    """The connection to a shell in a pod."""
+
+    def __init__(self, api: t.Any, namespace: str, pod: str) -> None:
+        self._pod = pod
+        with self._errors():
+            self._stream = kubernetes.stream.stream(
+                api.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                command=[shell.COMMAND],
+                stdin=True,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                binary=True,
+                _preload_content=False,
+            )
+
+    def send(self, text: str) -> None:
+        with self._errors():
+            self._stream.write_stdin(text.encode())
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes]:
+        with self._errors():
+            self._stream.update(timeout=seconds)
+            pieces = self._stream.read_stdout(timeout=0), self._stream.read_stderr(timeout=0)
+        if not any(pieces) and not self._stream.is_open():
+            raise self._ended()
+        return pieces
+
+    def close(self) -> None:
+        with contextlib.suppress(ReplatformError), self._errors():
+            self._stream.close()
+
+    def _ended(self) -> BrokenError:
+        """The kubelet says why a shell has ended; when the connection has, nobody does."""
+        why = self._stream.read_channel(kubernetes.stream.ws_client.ERROR_CHANNEL).decode(errors="replace")
+        if why:
+            return BrokenError(f"the shell in pod {self._pod} has ended while a script ran there: {why}")
+        return LostError(f"the connection to pod {self._pod} was lost while a script ran there")
+
+    @contextlib.contextmanager
+    def _errors(self) -> t.Iterator[None]:
+        doing = f"run a script in pod {self._pod}"
+        with api_errors(doing):
+            try:
+                yield
+            except OSError as exc:
+                raise LostError(f"could not {doing}: {exc}") from exc
 
 
 class Pod:
@@ -125,9 +158,9 @@ def api_errors(doing: str) -> t.Iterator[None]:
         yield
     except kubernetes.client.exceptions.ApiException as exc:
         # Status 0 is a connection for a script that was not made; the reason is all of what the server said.
-        error = _ConnectionLostError if exc.status == 0 else ReplatformError
+        error = LostError if exc.status == 0 else ReplatformError
         raise error(f"could not {doing}: {exc.status or ''} {exc.reason}".replace("\n", " ").strip()) from exc
     except websocket.WebSocketException as exc:
-        raise _ConnectionLostError(f"could not {doing}: {exc}") from exc
+        raise LostError(f"could not {doing}: {exc}") from exc
     except (kubernetes.config.ConfigException, urllib3.exceptions.HTTPError, OSError) as exc:
         raise ReplatformError(f"could not {doing}: {exc}") from exc

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import first_error
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import shell
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.shell import BrokenError, LostError, Shell
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 _LABEL = "com.docker.swarm.service.name"
-# That of timeout(1) for what it has ended.
-_TIMED_OUT = 124
 
 
 class Container:
@@ -22,24 +22,19 @@ class Container:
         self.engine = engine
         self.service = service
         self.timeout_s = timeout_s
-        self._id = ""
+        self._shell: Shell | None = None
 
     def run(self, script: str, *arguments: str) -> str:
         """Raises C(ReplatformError) with the line that says what went wrong."""
-        self._id = self._id or self._find()
-        command = ["timeout", f"{self.timeout_s:g}", "/bin/sh", "-c", script, "sh", *arguments]
-        with client.api_errors(f"run a script in the container of {self.service}"):
-            made = self.engine.exec_create(self._id, command, user="root")
-            out, err = self.engine.exec_start(made["Id"], demux=True)
-            code = self.engine.exec_inspect(made["Id"])["ExitCode"]
-        if code == _TIMED_OUT:
-            raise ReplatformError(
-                f"a script in the container of {self.service} has not ended within {self.timeout_s:g} s"
-            )
-        if code != 0:
-            said = first_error((err or b"").decode(errors="replace"))
-            raise ReplatformError(f"a script in the container of {self.service} failed: {said or f'status {code}'}")
-        return str((out or b"").decode())
+        if self._shell is None:
+            streams = _Exec(self.engine, self._find(), self.service)
+            self._shell = Shell(streams, f"the container of {self.service}", self.timeout_s)
+        try:
+            return self._shell.run(script, *arguments)
+        except BrokenError:
+            self._shell.close()
+            self._shell = None
+            raise
 
     def _find(self) -> str:
         with client.api_errors(f"list the containers of {self.service}"):
@@ -49,3 +44,39 @@ class Container:
                 f"{len(found)} containers of {self.service} run on this host, and one is wanted: run this where its task is"
             )
         return str(found[0]["Id"])
+
+
+class _Exec:
+    """The connection to a shell in a container."""
+
+    def __init__(self, engine: t.Any, container: str, service: str) -> None:
+        self._service = service
+        with self._errors():
+            made = engine.exec_create(container, [shell.COMMAND], user="root", stdin=True)
+            self._answer = engine.exec_start(made["Id"], socket=True)
+        # Over a Unix socket the SDK gives a file that can only be read.
+        self._socket = getattr(self._answer, "_sock", self._answer)
+
+    def send(self, text: str) -> None:
+        with self._errors():
+            self._socket.sendall(text.encode())
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes]:
+        with self._errors():
+            frame = client.next_frame(self._socket, seconds)
+        if frame is None:
+            return b"", b""
+        stream, piece = frame
+        return (piece, b"") if stream == client.STDOUT else (b"", piece)
+
+    def close(self) -> None:
+        self._answer.close()
+
+    @contextlib.contextmanager
+    def _errors(self) -> t.Iterator[None]:
+        doing = f"run a script in the container of {self._service}"
+        try:
+            with client.api_errors(doing):
+                yield
+        except OSError as exc:
+            raise LostError(f"could not {doing}: {exc}") from exc

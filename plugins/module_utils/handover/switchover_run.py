@@ -101,6 +101,7 @@ class Switchover:
         if params["other_name"]:
             self.known[params["other_name"]] = params["other"] or params["target"]
         self._facts: dict[tuple[str, str], Facts] = {}
+        self._seen: switchover_world.World | None = None
 
     def next_step(self, world: switchover_world.World) -> Decision:
         return switchover.next_step(world, self.wanted)
@@ -109,6 +110,11 @@ class Switchover:
         return switchover_simulation.simulate(world, step, self.wanted)
 
     def observe(self) -> switchover_world.World:
+        """The world as it is now, or as the last look of a wait has just found it."""
+        seen, self._seen = self._seen, None
+        return seen or self._observe()
+
+    def _observe(self) -> switchover_world.World:
         world = self._look()
         if self.dead_man:
             self.dead_man.arm() if world.pooler.paused else self.dead_man.disarm()
@@ -189,7 +195,8 @@ class Switchover:
         )
 
     def _still(self, step: Step) -> bool:
-        decision = self.next_step(self.observe())
+        self._seen = self._observe()
+        decision = self.next_step(self._seen)
         return isinstance(decision, Step) and decision.name == step.name
 
     def _unproven(self, step: Step) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import traceback
 import typing as t
 
@@ -13,10 +14,13 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 try:
     import docker
     import requests
+    from docker.utils.socket import SocketError, next_frame_header, read_exactly
 
     IMPORT_ERROR: str | None = None
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
+
+STDOUT = 1
 
 ARGUMENTS: dict[str, t.Any] = {
     "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
@@ -39,6 +43,22 @@ def post_service(client: t.Any, service: t.Mapping[str, t.Any], spec: t.Mapping[
     url = client._url("/services/{0}/update", service["ID"])
     params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
     client._result(client._post_json(url, data=spec, params=params), True)
+
+
+def next_frame(connection: t.Any, seconds: float) -> tuple[int, bytes] | None:
+    """What comes next over the socket O(connection) of an exec without a terminal: the stream, RV(STDOUT) or another, and a piece of it.
+
+    None where nothing has come after O(seconds). Raises C(ConnectionError) when the exec has ended, or the connection.
+    """
+    if not select.select([connection], [], [], seconds)[0]:
+        return None
+    stream, length = next_frame_header(connection)
+    if length < 0:
+        raise ConnectionError("the exec has ended")
+    try:
+        return stream, read_exactly(connection, length)
+    except SocketError as exc:
+        raise ConnectionError("the exec has ended within a frame") from exc
 
 
 @contextlib.contextmanager

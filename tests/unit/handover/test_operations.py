@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
+import types
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
@@ -12,7 +14,13 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import (
     RefusedError,
     ReplatformError,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import cluster, operations, postgres_scripts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    cluster,
+    operations,
+    places,
+    postgres_scripts,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.shell import BrokenError, LostError
 
 PARAMS = {
     "name": "postgres",
@@ -120,7 +128,7 @@ def test_a_pod_that_answers_nothing_is_no_old_instance_that_is_down():
     ],
 )
 def test_the_line_that_says_what_went_wrong(text, line):
-    assert cluster.first_error(text) == line
+    assert places.first_error(text) == line
 
 
 def test_a_second_run_waits_for_the_first(tmp_path):
@@ -145,40 +153,106 @@ def test_a_second_run_waits_for_the_first(tmp_path):
         pass
 
 
-def unreachable(times, monkeypatch):
-    """A cluster whose connection is lost so many times; what it answers then, and how often it was asked."""
+class Shell:
+    """In a pod that is lost so many times, and then answers what it has been given, or raises it."""
+
+    def __init__(self, lost, answer):
+        self.lost = lost
+        self.answer = answer
+        self.runs = self.closed = 0
+
+    def run(self, *_script):
+        self.runs += 1
+        if self.runs <= self.lost:
+            raise LostError("lost")
+        if isinstance(self.answer, ReplatformError):
+            raise self.answer
+        return self.answer
+
+    def close(self):
+        self.closed += 1
+
+
+def run_in(shell, monkeypatch):
+    """What a cluster makes of it, with a new connection to that shell whenever it makes one."""
     monkeypatch.setattr(cluster, "PAUSE_S", 0)
+    monkeypatch.setattr(cluster, "Shell", lambda *_args: shell)
+    monkeypatch.setattr(cluster, "_Exec", lambda *_args: None)
     at = cluster.Cluster.__new__(cluster.Cluster)
-    asked = []
-
-    def run_once(*_args):
-        asked.append(1)
-        if len(asked) <= times:
-            raise cluster._ConnectionLostError("lost")
-        return "answer"
-
-    monkeypatch.setattr(at, "_run_once", run_once)
-    return at, asked
+    at.api, at.namespace, at.timeout_s, at._shells = None, "shop", 60, {}
+    return at.run("pod", "true")
 
 
 def test_a_lost_connection_is_tried_again_but_not_for_ever(monkeypatch):
-    at, asked = unreachable(2, monkeypatch)
-    assert at.run("pod", "true") == "answer"
-    assert len(asked) == 3
-    at, asked = unreachable(cluster.TRIES, monkeypatch)
+    shell = Shell(2, "answer")
+    assert run_in(shell, monkeypatch) == "answer"
+    assert (shell.runs, shell.closed) == (3, 2)
+    shell = Shell(cluster.TRIES, "")
     with pytest.raises(ReplatformError, match="lost"):
+        run_in(shell, monkeypatch)
+    assert shell.runs == shell.closed == cluster.TRIES
+
+
+def test_a_shell_that_has_ended_is_not_tried_again(monkeypatch):
+    shell = Shell(0, BrokenError("it has ended"))
+    with pytest.raises(BrokenError):
+        run_in(shell, monkeypatch)
+    assert (shell.runs, shell.closed) == (1, 1)
+
+
+class Stream:
+    """What the Kubernetes client makes of an exec that has ended, for the reason O(why), or of a connection that fails."""
+
+    def __init__(self, why=b"", fault=None):
+        self.why = why
+        self.fault = fault
+
+    def write_stdin(self, _data):
+        if self.fault:
+            raise self.fault
+
+    def update(self, timeout):
+        assert timeout > 0
+
+    def read_stdout(self, timeout):
+        return b""
+
+    read_stderr = read_stdout
+
+    def read_channel(self, channel):
+        return self.why if channel == 3 else b""
+
+    def is_open(self):
+        return False
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("stream", "runs", "said"),
+    [
+        (Stream(b'{"message": "exit code 137"}'), 1, "pod has ended while a script ran there: .*exit code 137"),
+        (Stream(), cluster.TRIES, "the connection to pod pod was lost while a script ran there"),
+        (Stream(fault=BrokenPipeError("broken pipe")), cluster.TRIES, "could not run a script in pod pod: broken pipe"),
+        (Stream(fault=ssl.SSLError("bad record")), cluster.TRIES, "could not run a script in pod pod: .*bad record"),
+    ],
+)
+def test_a_new_connection_is_made_where_one_was_lost(monkeypatch, stream, runs, said):
+    made = []
+    monkeypatch.setattr(cluster.kubernetes.stream, "stream", lambda *_args, **_options: made.append(1) or stream)
+    monkeypatch.setattr(cluster, "PAUSE_S", 0)
+    at = cluster.Cluster.__new__(cluster.Cluster)
+    at.namespace, at.timeout_s, at._shells = "shop", 60, {}
+    at.api = types.SimpleNamespace(connect_get_namespaced_pod_exec=None)
+    with pytest.raises(ReplatformError, match=said):
         at.run("pod", "true")
-    assert len(asked) == cluster.TRIES
+    assert len(made) == runs
+    assert not at._shells
 
 
 def test_a_script_that_fails_is_not_tried_again(monkeypatch):
-    at, asked = unreachable(0, monkeypatch)
-
-    def fails(*_args):
-        asked.append(1)
-        raise ReplatformError("a script failed: no")
-
-    monkeypatch.setattr(at, "_run_once", fails)
+    shell = Shell(0, ReplatformError("a script failed: no"))
     with pytest.raises(ReplatformError, match="no"):
-        at.run("pod", "false")
-    assert len(asked) == 1
+        run_in(shell, monkeypatch)
+    assert (shell.runs, shell.closed) == (1, 0)
