@@ -87,10 +87,24 @@ ask() {
   [ $? = 2 ] && ! grep -Eq 'authentication failed|does not exist|no pg_hba.conf entry' "$work/$3.error" || cp "$work/$3.error" "$work/fault"
   : >"$work/$3"
 }
-ask "$host" "$port" 1 &
-ask "$1" "$2" 2 &
+held() {
+  awk -F , -v name="$database" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "paused") column = i }
+    $1 == name && $column == 1 { found = 1 } END { exit !found }' "$work/databases"
+}
+# Should the pooler not answer, they are left behind, and nobody is to hear of it, or to wait for the lock.
+ask "$host" "$port" 1 2>/dev/null 9>&- &
+first=$!
+{ ask "$1" "$2" 2.asked && mv "$work/2.asked" "$work/2"; } 2>/dev/null 9>&- &
+second=$!
 pooler --csv -c 'SHOW DATABASES' -c '\echo == config' -c 'SHOW CONFIG' >"$work/databases"
-wait
+wait "$first"
+# One that is on its way back may be refused by the network a second late: clients whose primary is there don't wait for it.
+if held && grep -q '"standby" : false' "$work/1"; then
+  for _look in 1 2 3 4 5 6; do [ -e "$work/2" ] || sleep 0.05; done
+else
+  wait "$second"
+fi
+[ -e "$work/2" ] || : >"$work/2"
 [ ! -e "$work/fault" ] || { cat "$work/fault" >&2; exit 1; }
 for part in databases 1 2; do echo "== $part"; cat "$work/$part"; done
 """
