@@ -128,6 +128,16 @@ def test_a_window_that_nobody_has_approved_can_be_refused_beforehand(tmp_path, t
     assert (status, "needs files.volume, files.window;" in said) == (2, True), said
 
 
+@pytest.mark.parametrize(("opened", "open_ones"), [(0.0, "[]"), (1795431199.4, '["wiki"]')])
+def test_a_window_that_was_left_open_is_told_beforehand(tmp_path, opened, open_ones):
+    stage = Stage(tmp_path)
+    World(tmp_path).write(swarm=0)
+    stage.approve()
+    stage.record(opened=opened)
+    status, said = stage.play(entry="windows", options=["-v"])
+    assert (status, f'"data_handover_open": {open_ones}' in said) == (0, True), said
+
+
 @pytest.mark.parametrize(
     ("fault", "said_then"),
     [({"ready": False}, "the pod is not ready"), ({"slow": True}, "the window of 120 s is over")],
