@@ -42,6 +42,7 @@ PLAIN = {
     "controller_sign": None,
     "prober_dir": None,
     "session_affinity": None,
+    "tls": None,
     "dead_man": None,
     "gates": [],
 }

@@ -30,9 +30,16 @@ options:
     type: str
     required: true
   host:
-    description: Host header. Without it that of O(url).
+    description: Host header, and over TLS the name that is asked for and that the certificate must be of. Without it that of O(url).
     type: str
     default: ''
+  ca_path:
+    description: File of the authorities, in PEM, one of which must have signed the certificate. Without it those that the host trusts.
+    type: path
+  validate_certs:
+    description: Whether the certificate is looked at. Without, anybody may answer.
+    type: bool
+    default: true
   requests:
     description: Number of requests.
     type: int
@@ -124,6 +131,8 @@ def main() -> None:
         argument_spec={
             "url": {"type": "str", "required": True},
             "host": {"type": "str", "default": ""},
+            "ca_path": {"type": "path"},
+            "validate_certs": {"type": "bool", "default": True},
             "requests": {"type": "int", "default": 50},
             "rate": {"type": "float", "default": 50},
             "timeout": {"type": "float", "default": 5},
@@ -134,7 +143,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    target = Target(params["url"], params["host"], params["timeout"], params["side_header"])
+    target = Target(
+        params["url"],
+        params["host"],
+        params["timeout"],
+        params["side_header"],
+        params["ca_path"] or "",
+        params["validate_certs"],
+    )
     try:
         result = measure(target, params["requests"], params["rate"])
     except ReplatformError as exc:

@@ -62,7 +62,9 @@ options:
     type: str
     required: true
   entry_points:
-    description: Traefik's entry points of the router.
+    description:
+      - Traefik's entry points of the router. Where one of several has TLS or middlewares of its own, Traefik makes a router
+        C(<entry point>-<name>) for it, which is looked at and counted too.
     type: list
     elements: str
     default: [web]
@@ -130,6 +132,20 @@ options:
     type: str
     choices: [http, tcp]
     default: http
+  tls:
+    description:
+      - That the router ends TLS by itself, for entry points that do not do so for all routers. An empty dictionary takes Traefik's defaults.
+      - Only for O(protocol=http). Without it the router has the TLS of its entry points, or none.
+    type: dict
+    suboptions:
+      cert_resolver:
+        description: Name of the certificate resolver in Traefik's static configuration. Empty takes certificates that Traefik has otherwise.
+        type: str
+        default: ''
+      options:
+        description: Name of Traefik's TLS options, such as C(modern@file). Empty takes its default.
+        type: str
+        default: ''
   session_affinity:
     description:
       - Keeps each client on its side by a cookie. A side that has lost its share keeps one of a thousand requests of new clients
@@ -447,6 +463,10 @@ def main() -> None:
             "health_check": {"type": "dict", "default": {}, "options": health_check},
             "retry_attempts": {"type": "int", "default": 3},
             "protocol": {"type": "str", "choices": ["http", "tcp"], "default": "http"},
+            "tls": {
+                "type": "dict",
+                "options": {"cert_resolver": {"type": "str", "default": ""}, "options": {"type": "str", "default": ""}},
+            },
             "session_affinity": {"type": "dict", "options": {"cookie_name": {"type": "str", "required": True}}},
             "drain_timeout": {"type": "float", "default": 300},
             "interval": {"type": "float", "default": 10},

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic import metrics
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, Tls
 
 
 class EdgeApi:
@@ -29,16 +29,13 @@ class EdgeApi:
         """
         return (
             shows_weights(self._object(route, "services", route.name), route)
-            and shows_router(self._object(route, "routers", route.name), route)
+            and shows_routers(self._routers(route, route.name), route)
             and all(
                 shows_servers(self._object(route, "services", name), side.servers)
                 for name, side, _weight in route.children()
             )
             and (not route.mirror or shows_mirror(self._object(route, "services", f"{route.name}-mirror"), route))
-            and (
-                route.protocol == "tcp"
-                or bool(self._object(route, "routers", f"{route.name}-safe")) == bool(route.mirror)
-            )
+            and (route.protocol == "tcp" or bool(self._routers(route, f"{route.name}-safe")) == bool(route.mirror))
         )
 
     def takes_changes(self, middleware: str, header: str, value: str) -> bool:
@@ -49,7 +46,15 @@ class EdgeApi:
     def snapshot(self, route: Route) -> metrics.Snapshot:
         """What has been counted for this route and its children so far."""
         names = [route.name, f"{route.name}-safe", *(name for name, _side, _weight in route.children())]
-        return metrics.parse(self._get("/metrics")[1], names)
+        copies = {copy: name for name in names[:2] for copy in _copies(route, name).values()}
+        return metrics.parse(self._get("/metrics")[1], names, copies)
+
+    def _routers(self, route: Route, name: str) -> list[dict[str, t.Any]]:
+        """The router O(name) of the file, and what Traefik made of it for entry points with settings of their own."""
+        plain = self._object(route, "routers", name)
+        served = plain.get("entryPoints") or [] if plain else []
+        copies = [copy for entry, copy in _copies(route, name).items() if entry not in served]
+        return [seen for seen in (plain, *(self._object(route, "routers", copy) for copy in copies)) if seen]
 
     def _object(self, route: Route, kind: str, name: str) -> dict[str, t.Any] | None:
         return self._get_json(f"/api/{route.protocol}/{kind}/{quote(name)}@file")
@@ -107,11 +112,29 @@ def shows_servers(service: t.Mapping[str, t.Any] | None, servers: t.Sequence[str
     )
 
 
-def shows_router(router: t.Mapping[str, t.Any] | None, route: Route) -> bool:
-    """Whether the API's answer for the router has the rule and entry points of O(route) and is enabled."""
-    return bool(
-        router
-        and router.get("status") == "enabled"
-        and router.get("rule") == route.rule
-        and router.get("entryPoints") == list(route.entry_points)
+def shows_routers(routers: t.Sequence[t.Mapping[str, t.Any]], route: Route) -> bool:
+    """Whether the API's answers for the router and its copies have rule, entry points and TLS of O(route) and are enabled."""
+    return sorted(entry for seen in routers for entry in seen.get("entryPoints") or []) == sorted(
+        route.entry_points
+    ) and all(
+        seen.get("status") == "enabled" and seen.get("rule") == route.rule and _shows_tls(seen.get("tls"), route.tls)
+        for seen in routers
     )
+
+
+def _shows_tls(seen: t.Mapping[str, t.Any] | None, tls: Tls | None) -> bool:
+    """A router that says nothing of TLS has that of its entry points, whatever it is."""
+    if tls is None:
+        return True
+    if seen is None:
+        return False
+    return (seen.get("certResolver", ""), seen.get("options", "default")) == (
+        tls.cert_resolver,
+        tls.options or "default",
+    )
+
+
+def _copies(route: Route, name: str) -> dict[str, str]:
+    """By entry point, what Traefik calls the copy of an HTTP router of several where that one has TLS or middlewares of its own."""
+    several = route.protocol == "http" and len(route.entry_points) > 1
+    return {entry: f"{entry}-{name}" for entry in route.entry_points} if several else {}

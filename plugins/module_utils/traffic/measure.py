@@ -7,6 +7,8 @@ from __future__ import annotations
 import collections
 import http.client
 import math
+import socket
+import ssl
 import threading
 import time
 import typing as t
@@ -21,12 +23,18 @@ _MAX_REASONS = 5
 
 @dataclass(frozen=True)
 class Target:
-    """What to ask: O(url) with scheme, O(host) as the Host header where given, O(timeout) in seconds."""
+    """What to ask: O(url) with scheme, O(host) as the Host header where given, O(timeout) in seconds.
+
+    Over TLS the certificate must be of O(host), where given, and of an authority in O(ca_path) (empty: one that the host trusts);
+    without O(validate_certs) any certificate will do.
+    """
 
     url: str
     host: str = ""
     timeout: float = 5.0
     side_header: str = "X-Orchestrator"
+    ca_path: str = ""
+    validate_certs: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,11 +96,12 @@ def measure(target: Target, requests: int, rate: float) -> dict[str, t.Any]:
     parts = urlsplit(target.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ReplatformError(f"url '{target.url}' is not a URL such as http://127.0.0.1/health")
+    context = tls_context(target) if parts.scheme == "https" else None
     tally, lock = Tally(), threading.Lock()
     begin = time.monotonic()
 
     def send(due: float) -> None:
-        answer = ask(target, due)
+        answer = ask(target, due, context)
         with lock:
             tally.answers.append(answer)
 
@@ -104,14 +113,29 @@ def measure(target: Target, requests: int, rate: float) -> dict[str, t.Any]:
     return {**tally.result(), "seconds": round(time.monotonic() - begin, 1)}
 
 
-def ask(target: Target, due: float) -> Answer:
-    """One request on a connection of its own; O(due) is a time of C(time.monotonic)."""
+def tls_context(target: Target) -> ssl.SSLContext:
+    """What is asked of the edge's certificate; C(ReplatformError) when O(target.ca_path) can't be read."""
+    try:
+        context = ssl.create_default_context(cafile=target.ca_path or None)
+    except OSError as exc:
+        raise ReplatformError(f"ca_path '{target.ca_path}' is no file of certificates in PEM: {exc}") from exc
+    if not target.validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def ask(target: Target, due: float, context: ssl.SSLContext | None = None) -> Answer:
+    """One request on a connection of its own, over TLS with O(context); O(due) is a time of C(time.monotonic)."""
     parts = urlsplit(target.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=target.timeout)
+    address = parts.hostname or "", parts.port or (443 if context else 80)
+    connection = http.client.HTTPConnection(*address, timeout=target.timeout)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     reason, side = "", ""
     try:
+        if context:  # the address is one thing, the name that the certificate is of another
+            plain = socket.create_connection(address, target.timeout)
+            connection.sock = context.wrap_socket(plain, server_hostname=target.host or parts.hostname)
         connection.request("GET", path, headers={"Host": target.host} if target.host else {})
         response = connection.getresponse()
         response.read()

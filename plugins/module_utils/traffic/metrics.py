@@ -87,9 +87,13 @@ class Snapshot:
         return self.routers.get(name, Counts())
 
 
-def parse(text: str, names: t.Collection[str]) -> Snapshot:
-    """Reads the counters of the services and routers named (without C(@file)) and passes over all others."""
-    wanted = {f"{name}@file" for name in names}
+def parse(text: str, names: t.Collection[str], copies: t.Mapping[str, str] | None = None) -> Snapshot:
+    """Reads the counters of the services and routers named (without C(@file)) and passes over all others.
+
+    O(copies) has routers that count as another one, by their own names.
+    """
+    wanted = {"service": {f"{name}@file": name for name in names}}
+    wanted["router"] = {**wanted["service"], **{f"{copy}@file": name for copy, name in (copies or {}).items()}}
     services: dict[str, _Sum] = {}
     routers: dict[str, _Sum] = {}
     last_reload_s = started_s = 0.0
@@ -111,8 +115,8 @@ def parse(text: str, names: t.Collection[str]) -> Snapshot:
         if not match:
             continue
         labels = dict(_LABEL.findall(match.group(2)))
-        if labels.get(kind) in wanted:
-            name = labels[kind][: -len("@file")]
+        name = wanted[kind].get(labels.get(kind, ""))
+        if name is not None:
             sums.setdefault(name, _Sum()).add(match.group(1), labels, float(match.group(3)))
     return Snapshot(
         {n: s.counts() for n, s in services.items()},

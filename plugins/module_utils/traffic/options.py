@@ -18,6 +18,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
     HealthCheck,
     Route,
     Side,
+    Tls,
     server_address,
     server_url,
 )
@@ -42,6 +43,9 @@ def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
         raise ReplatformError(
             f"service '{name}' is TCP: it has no session_affinity and no mirror_weight; leave them out"
         )
+    tls = params["tls"]
+    if protocol == "tcp" and tls is not None:
+        raise ReplatformError(f"service '{name}' is TCP: its TLS passes through the edge as it is; leave tls out")
     check = params["health_check"]
     tcp = protocol == "tcp"
     route = Route(
@@ -56,6 +60,7 @@ def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
         retry_attempts=1 if tcp else params["retry_attempts"],
         sticky=cookie,
         protocol=protocol,
+        tls=None if tls is None else Tls(tls["cert_resolver"] or "", tls["options"] or ""),
     )
     return Wanted(
         route,

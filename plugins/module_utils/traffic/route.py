@@ -42,12 +42,20 @@ class HealthCheck:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """That a router ends TLS, by names that Traefik has: a certificate resolver and TLS options; empty for none."""
+
+    cert_resolver: str = ""
+    options: str = ""
+
+
+@dataclass(frozen=True)
 class Route:
     """A router and its weighted service; O(weight) is the canary's share in percent, the primary has the rest.
 
     O(sticky) is the name of the cookie that keeps a client on its side, empty without. O(tail) leaves one of a thousand new
     requests to the side that would have none, because Traefik cuts the sessions of a side of weight 0. O(mirror) is the
-    percentage of safe requests of which the canary gets a copy.
+    percentage of safe requests of which the canary gets a copy. Without O(tls) the router has the TLS of its entry points, or none.
     """
 
     name: str
@@ -62,6 +70,7 @@ class Route:
     tail: bool = False
     mirror: int = 0
     protocol: str = "http"
+    tls: Tls | None = None
 
     def child(self, side: Side) -> str:
         """The name of a side's service in Traefik."""
@@ -128,6 +137,9 @@ def _http(route: Route) -> dict[str, t.Any]:
     if route.health.host:
         check["hostname"] = route.health.host
     router: dict[str, t.Any] = {"rule": route.rule, "entryPoints": list(route.entry_points), "service": route.name}
+    if route.tls is not None:
+        names = {"certResolver": route.tls.cert_resolver, "options": route.tls.options}
+        router["tls"] = {key: name for key, name in names.items() if name}
     children = route.children()
     http: dict[str, t.Any] = {
         "routers": {route.name: router},
@@ -208,12 +220,17 @@ def parse(text: str, path: str) -> Route:
             tail=tail,
             mirror=mirror[0]["percent"],
             protocol=protocol,
+            tls=_tls(router.get("tls")),
         )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as exc:
         raise ReplatformError(
             f"{path} is not a file that traffic_shift wrote ({type(exc).__name__}: {exc}); "
             "move it out of the dynamic folder or give the service another name"
         ) from exc
+
+
+def _tls(said: t.Mapping[str, str] | None) -> Tls | None:
+    return None if said is None else Tls(said.get("certResolver", ""), said.get("options", ""))
 
 
 def _servers(services: t.Mapping[str, t.Any], name: str) -> list[dict[str, str]]:

@@ -6,6 +6,8 @@ Open loop: the next request leaves on time whether or not the last has been answ
 a request was due, so that a stalled edge can not hide its stall. Nothing is ever asked twice: RFC 9110, 9.2.2, lets a client
 repeat an idempotent request whose connection closed without an answer, but a repeat would hide what is measured here. So that
 a server's idle timeout is never met by a request on its way, connections idle for C(idle_s) are closed from this side first.
+
+With C(tls) it asks over TLS by the name of each host, and keeps connections by host: the edge has chosen its certificate by that name.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ import collections
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 
@@ -144,8 +147,9 @@ def judge(status):
 class Connection(asyncio.Protocol):
     """One keep-alive connection that carries one request at a time."""
 
-    def __init__(self, prober):
+    def __init__(self, prober, tls_host):
         self._prober = prober
+        self.tls_host = tls_host
         self._parser = AnswerParser(prober.side_header)
         self._request = None
         self.transport = None
@@ -195,13 +199,25 @@ class Connection(asyncio.Protocol):
 
 
 class Target:
-    """A service to ask: its name and the bytes of the request."""
+    """A service to ask: its name, the bytes of the request, and over TLS the name that the certificate must be of."""
 
-    def __init__(self, service, host, path):
+    def __init__(self, service, host, path, tls):
         self.service = service
+        self.tls_host = host if tls else None
         self.head = (
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: replatform-prober\r\nAccept: */*\r\n\r\n"
         ).encode()
+
+
+def tls_context(config):
+    """What is asked of the edge's certificate; None for plain HTTP."""
+    if not config["tls"]:
+        return None
+    context = ssl.create_default_context(cafile=config["ca_file"] or None)
+    if not config["validate_certs"]:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Request:
@@ -216,10 +232,11 @@ class Prober:
     def __init__(self, config):
         self.config = config
         self.side_header = config["side_header"]
-        self.targets = [Target(s["name"], s["host"], s.get("path", "/")) for s in config["services"]]
+        self.tls = tls_context(config)
+        self.targets = [Target(s["name"], s["host"], s.get("path", "/"), self.tls) for s in config["services"]]
         self.tally = Tally([target.service for target in self.targets])
         self.store = Store(config["data_dir"], config["keep_hours"])
-        self._idle = []
+        self._idle = {target.tls_host: [] for target in self.targets}
         self._busy = set()
         self._connecting = {}
         self._stopping = None
@@ -252,8 +269,9 @@ class Prober:
             await asyncio.sleep(max(due - loop.time(), 0.0))
 
     def _send(self, request):
-        while self._idle:
-            connection = self._idle.pop()  # the one used last, so that the others grow idle and are closed
+        idle = self._idle[request.target.tls_host]
+        while idle:
+            connection = idle.pop()  # the one used last, so that the others grow idle and are closed
             if not connection.transport.is_closing():
                 self._busy.add(connection)
                 connection.send(request)
@@ -265,7 +283,11 @@ class Prober:
         loop = asyncio.get_running_loop()
         try:
             _transport, connection = await loop.create_connection(
-                lambda: Connection(self), self.config["address"], self.config["port"]
+                lambda: Connection(self, request.target.tls_host),
+                self.config["address"],
+                self.config["port"],
+                ssl=self.tls,
+                server_hostname=request.target.tls_host,
             )
         except asyncio.CancelledError:
             return
@@ -286,12 +308,13 @@ class Prober:
     def release(self, connection):
         self._busy.discard(connection)
         connection.idle_since = asyncio.get_event_loop().time()
-        self._idle.append(connection)
+        self._idle[connection.tls_host].append(connection)
 
     def forget(self, connection):
         self._busy.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        idle = self._idle[connection.tls_host]
+        if connection in idle:
+            idle.remove(connection)
 
     def _sweep(self, now):
         """Ends what has taken too long, and closes connections that have been idle before a server would."""
@@ -301,8 +324,10 @@ class Prober:
         for request in [r for r in self._connecting if r.due < oldest]:
             self._connecting.pop(request).cancel()
             self.ended(request, "", "connect: timeout")
-        for connection in [c for c in self._idle if now - c.idle_since > self.config["idle_s"]]:
-            self._idle.remove(connection)
+        for connection in [
+            c for idle in self._idle.values() for c in idle if now - c.idle_since > self.config["idle_s"]
+        ]:
+            self._idle[connection.tls_host].remove(connection)
             connection.transport.close()
 
     async def _write_every_second(self):

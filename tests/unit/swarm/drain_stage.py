@@ -64,6 +64,7 @@ class Stage:
         (mine / "playbooks").symlink_to(ROOT / "playbooks")
         for part in ("filter", "module_utils"):
             (mine / "plugins" / part).symlink_to(ROOT / "plugins" / part)
+        (mine / "plugins/modules/http_probe.py").symlink_to(ROOT / "plugins/modules/http_probe.py")
         for name in MODULES:
             options = [
                 *OPTIONS.findall((ROOT / f"plugins/modules/{name}.py").read_text()),

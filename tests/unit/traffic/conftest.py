@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -146,14 +147,15 @@ class Backend:
 class Traffic:
     """Asks the edge about O(rate) times a second until stopped, and keeps every answer as (status, side).
 
-    C(asked) is when the request was sent that has no answer yet, on the monotonic clock; 0 when there is none.
+    With O(ca_file) it asks over TLS and verifies. C(asked) is when the request was sent that has no answer yet, on the monotonic clock; 0 when there is none.
     """
 
-    def __init__(self, port: int, host: str, rate: float = 200.0) -> None:
+    def __init__(self, port: int, host: str, rate: float = 200.0, ca_file: pathlib.Path | None = None) -> None:
         self.answers: list[tuple[int, str]] = []
         self.asked = 0.0
         self._stop = threading.Event()
         self._port, self._host, self._pause = port, host, 1.0 / rate
+        self._context = ssl.create_default_context(cafile=ca_file) if ca_file else None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -172,6 +174,9 @@ class Traffic:
         while not self._stop.wait(self._pause):
             try:
                 self.asked = time.monotonic()
+                if self._context and connection.sock is None:
+                    plain = socket.create_connection(("127.0.0.1", self._port), 60)
+                    connection.sock = self._context.wrap_socket(plain, server_hostname=self._host)
                 connection.request("GET", "/whoami", headers={"Host": self._host})
                 answer = connection.getresponse()
                 answer.read()
@@ -217,15 +222,21 @@ class TcpBackend:
 
 class Edge:
     def __init__(self, folder: pathlib.Path) -> None:
-        self.web, self.api, self.tcp = free_port(), free_port(), free_port()
+        self.web, self.api, self.tcp, self.secure = free_port(), free_port(), free_port(), free_port()
         self.dynamic_dir = folder / "dynamic"
         self.state_dir = folder / "state"
         self.dynamic_dir.mkdir()
         config = folder / "traefik.yml"
-        config.write_text(
-            f"""
+        config.write_text(self.static())
+        self._command = [_traefik(), f"--configFile={config}"]
+        self.start()
+
+    def static(self) -> str:
+        """Traefik's static configuration."""
+        return f"""
 entryPoints:
   web: {{address: "127.0.0.1:{self.web}"}}
+  websecure: {{address: "127.0.0.1:{self.secure}", http: {{tls: {{}}}}}}
   tcp-1: {{address: "127.0.0.1:{self.tcp}"}}
   traefik: {{address: "127.0.0.1:{self.api}"}}
 global: {{checkNewVersion: false, sendAnonymousUsage: false}}
@@ -233,9 +244,6 @@ api: {{insecure: true, dashboard: false}}
 metrics: {{prometheus: {{entryPoint: traefik, addRoutersLabels: true, addServicesLabels: true, buckets: [0.01, 0.1, 1]}}}}
 providers: {{providersThrottleDuration: 100ms, file: {{directory: "{self.dynamic_dir}", watch: true}}}}
 """
-        )
-        self._command = [_traefik(), f"--configFile={config}"]
-        self.start()
 
     @property
     def api_url(self) -> str:
@@ -322,8 +330,8 @@ def tcp_sides():
 @pytest.fixture()
 def traffic():
     @contextlib.contextmanager
-    def running(port: int, host: str):
-        requests = Traffic(port, host)
+    def running(port: int, host: str, ca_file: pathlib.Path | None = None):
+        requests = Traffic(port, host, ca_file=ca_file)
         requests.start()
         try:
             yield requests

@@ -47,6 +47,7 @@ def params(edge, sides, **changes):
         "mirror_weight": 0,
         "skip_analysis": False,
         "session_affinity": None,
+        "tls": None,
         "protocol": "http",
         "dead_man": None,
         "dead_man_patience": 3,

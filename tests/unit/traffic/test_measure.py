@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.measure import (
@@ -14,6 +16,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.measure 
 )
 from hypothesis import given
 from hypothesis import strategies as st
+
+from .authority import Authority
+from .conftest import Backend
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
@@ -51,3 +56,22 @@ def test_nobody_there(sides):
 def test_what_can_not_be_asked_is_refused(url, requests, rate):
     with pytest.raises(ReplatformError):
         measure(Target(url), requests, rate)
+
+
+def test_over_tls_the_host_is_the_name_and_the_url_the_address(tmp_path):
+    authority, backend = Authority(tmp_path), Backend("k3s")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.sign("edge", "app.test"))
+    backend._server.socket = context.wrap_socket(backend._server.socket, server_side=True)
+    url, ca_file = f"https://{backend.address}/health", str(authority.file)
+    try:
+        good = measure(Target(url, "app.test", ca_path=ca_file), 3, 100)
+        assert (good["failed"], good["sides"]) == (0, {"k3s": 3})
+        for target in (Target(url, "other.test", ca_path=ca_file), Target(url, "app.test")):
+            (reason,) = measure(target, 1, 100)["reasons"]
+            assert "certificate verify failed" in reason
+        assert measure(Target(url, "other.test", validate_certs=False), 1, 100)["failed"] == 0
+    finally:
+        backend.stop()
+    with pytest.raises(ReplatformError, match="ca_path '/nowhere' is no file"):
+        measure(Target(url, "app.test", ca_path="/nowhere"), 1, 100)

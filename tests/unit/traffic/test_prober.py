@@ -7,6 +7,7 @@ import importlib.util
 import json
 import pathlib
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,11 +15,15 @@ import time
 
 import pytest
 
+from .authority import Authority
+from .conftest import until
+
 FILE = pathlib.Path(__file__).parents[3] / "roles/prober/files/prober.py"
 _spec = importlib.util.spec_from_file_location("prober", FILE)
 prober = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(prober)
 
+PLAIN = {"tls": False, "ca_file": "", "validate_certs": True}
 OK = b"HTTP/1.1 200 OK\r\nX-Orchestrator: k3s\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -85,15 +90,16 @@ def test_a_line_torn_by_a_kill_is_closed(tmp_path):
 class Misbehaving:
     """Answers by the Host header: fine, late, never, cut off, or with a 500."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.loop = asyncio.new_event_loop()
+        self._tls = tls
         self.connections = 0
         self._ready = threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
         self._ready.wait(5)
 
     def _run(self):
-        self._server = self.loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self._server = self.loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls))
         self.port = self._server.sockets[0].getsockname()[1]
         self._ready.set()
         self.loop.run_forever()
@@ -121,6 +127,7 @@ def test_the_whole_prober_counts_each_request_once(tmp_path):
         "address": "127.0.0.1",
         "port": server.port,
         "rate": 100,
+        **PLAIN,
         "timeout_s": 0.5,
         "idle_s": 30,
         "side_header": "X-Orchestrator",
@@ -153,6 +160,7 @@ def test_nobody_there_is_a_failure_to_connect(tmp_path):
                 "address": "127.0.0.1",
                 "port": 9,
                 "rate": 50,
+                **PLAIN,
                 "timeout_s": 1,
                 "idle_s": 1,
                 "side_header": "X",
@@ -169,3 +177,45 @@ def test_nobody_there_is_a_failure_to_connect(tmp_path):
     asyncio.run(ask())
     first = json.loads((tmp_path / "failures.jsonl").read_text().splitlines()[0])
     assert first["reason"].startswith("connect: ")
+
+
+def counted(folder):
+    return [json.loads(line) for p in folder.glob("requests-*.jsonl") for line in p.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("verified", "failing"), [(True, {"other.test"}), (False, set())])
+def test_over_tls_each_host_is_asked_by_its_name_on_its_own_connections(tmp_path, verified, failing):
+    authority, names = Authority(tmp_path), set()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.sign("edge", "app.test", "api.test"))
+    context.sni_callback = lambda _connection, name, _context: names.add(name)
+    server = Misbehaving(context)
+    hosts = ["app.test", "api.test", "other.test"]
+    config = {
+        "address": "127.0.0.1",
+        "port": server.port,
+        "rate": 60,
+        "tls": True,
+        "ca_file": str(authority.file),
+        "validate_certs": verified,
+        "timeout_s": 5,
+        "idle_s": 30,
+        "side_header": "X-Orchestrator",
+        "data_dir": str(tmp_path),
+        "keep_hours": 1,
+        "services": [{"name": host, "host": host, "path": "/"} for host in hosts],
+    }
+    (tmp_path / "prober.json").write_text(json.dumps(config))
+    process = subprocess.Popen([sys.executable, str(FILE), str(tmp_path / "prober.json")])
+    until(lambda: len(counted(tmp_path)) >= 3 * len(hosts))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    lines = counted(tmp_path)
+    total = {host: sum(line["total"] for line in lines if line["service"] == host) for host in hosts}
+    failed = {host: sum(line["failed"] for line in lines if line["service"] == host) for host in hosts}
+    assert failed == {host: total[host] if host in failing else 0 for host in hosts}
+    assert names == set(hosts)
+    reasons = (tmp_path / "failures.jsonl").read_text() if failing else ""
+    assert reasons.count("certificate verify failed") == reasons.count("reason")
+    good = sum(total.values()) - sum(failed.values())
+    assert server.connections - sum(failed.values()) < good / 2, "connections are kept"

@@ -14,11 +14,13 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis
     judge_canary,
     judge_ratio,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import shows_routers
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import (
     HealthCheck,
     Route,
     Side,
+    Tls,
     parse,
     render,
     server_url,
@@ -45,10 +47,13 @@ ROUTE = Route(
     attempts=st.integers(1, 5),
     sticky=st.sampled_from(["", "side"]),
     mirror=st.integers(0, 100),
+    tls=st.none() | st.builds(Tls, st.text(), st.text()),
 )
-def test_what_is_written_is_read_back_and_is_yaml_without_templates(weight, rule, attempts, sticky, mirror):
+def test_what_is_written_is_read_back_and_is_yaml_without_templates(weight, rule, attempts, sticky, mirror, tls):
     tail = bool(sticky) and weight in (0, 100)
-    route = replace(ROUTE, weight=weight, rule=rule, retry_attempts=attempts, sticky=sticky, mirror=mirror, tail=tail)
+    route = replace(
+        ROUTE, weight=weight, rule=rule, retry_attempts=attempts, sticky=sticky, mirror=mirror, tail=tail, tls=tls
+    )
     text = render(route)
     assert parse(text, "x") == route
     assert "{{" not in text and "}}" not in text
@@ -65,6 +70,44 @@ def test_a_yaml_reader_sees_the_same_as_the_module():
     assert yaml.safe_load(render(replace(ROUTE, rule="HostRegexp(`{{x}}`)"))) == to_traefik(
         replace(ROUTE, rule="HostRegexp(`{{x}}`)")
     )
+
+
+def test_a_router_ends_tls_only_where_it_is_to():
+    assert "tls" not in to_traefik(ROUTE)["http"]["routers"]["app"]
+    by_itself = to_traefik(replace(ROUTE, tls=Tls("le", "modern@file"), mirror=10))["http"]["routers"]
+    assert by_itself["app"]["tls"] == {"certResolver": "le", "options": "modern@file"}
+    assert by_itself["app-safe"]["tls"] == by_itself["app"]["tls"]
+    assert to_traefik(replace(ROUTE, tls=Tls()))["http"]["routers"]["app"]["tls"] == {}
+
+
+# Recorded from Traefik 3.7.15, shortened: entry point websecure has TLS of its own.
+PLAIN = {"entryPoints": ["web"], "rule": ROUTE.rule, "status": "enabled"}
+COPY = {"entryPoints": ["websecure"], "rule": ROUTE.rule, "status": "enabled", "tls": {"options": "default"}}
+BOTH = replace(ROUTE, entry_points=("web", "websecure"))
+
+
+@pytest.mark.parametrize(
+    ("routers", "route", "shown"),
+    [
+        ([PLAIN], ROUTE, True),
+        ([], ROUTE, False),
+        ([PLAIN, COPY], BOTH, True),
+        ([PLAIN], BOTH, False),
+        ([PLAIN, {**COPY, "status": "disabled"}], BOTH, False),
+        ([PLAIN, {**COPY, "rule": "Host(`b`)"}], BOTH, False),
+        ([{**PLAIN, "entryPoints": ["web", "websecure"]}], BOTH, True),
+        ([PLAIN], replace(ROUTE, tls=Tls()), False),
+        ([{**PLAIN, "tls": {"options": "default"}}], replace(ROUTE, tls=Tls()), True),
+        ([{**PLAIN, "tls": {"options": "default"}}], replace(ROUTE, tls=Tls("le")), False),
+        (
+            [{**PLAIN, "tls": {"options": "modern", "certResolver": "le"}}],
+            replace(ROUTE, tls=Tls("le", "modern")),
+            True,
+        ),
+    ],
+)
+def test_a_router_is_in_effect_with_all_that_traefik_made_of_it(routers, route, shown):
+    assert shows_routers(routers, route) is shown
 
 
 def test_shares_add_up_and_a_side_without_share_stays_listed():
@@ -112,6 +155,12 @@ def test_counters_of_children_and_router_are_read():
     assert "other" not in snapshot.services
     assert snapshot.service("app-k3s").quantile_ms(0.9) == pytest.approx(200)
     assert snapshot.service("missing") == Counts()
+
+
+def test_a_copy_of_a_router_counts_as_the_router():
+    text = METRICS + METRICS.replace('router="app@file"', 'router="websecure-app@file"')
+    assert metrics.parse(text, ["app"], {"websecure-app": "app"}).router("app").total == 800
+    assert metrics.parse(text, ["app"]).router("app").total == 400
 
 
 def test_a_restart_of_traefik_does_not_make_negative_counts():
