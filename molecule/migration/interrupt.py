@@ -3,10 +3,10 @@
 
 usage: interrupt.py --at TASK [--nth N] [--after SECONDS] [--signal KILL|INT] -- ansible-playbook ARGUMENT...
        the same with: replatform run|resume --json ARGUMENT...
-       interrupt.py --at TASK [--nth N] [--after SECONDS] --fault COMMAND -- ansible-playbook ARGUMENT...
+       interrupt.py --at TASK [--nth N] [--after SECONDS] --fault COMMAND [--signal KILL|INT] -- ansible-playbook ARGUMENT...
 
-Exits 0 when the run was stopped at the wanted place and 1 when it ended before that. With --fault it is not stopped: something happens
-there, by a command of the shell, and the exit code is the run's own.
+Exits 0 when the run was stopped at the wanted place and 1 when it ended before that. With --fault something happens there first, by a
+command of the shell; without --signal the run then goes on, and the exit code is its own.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at", required=True, help="regular expression on the task's header line")
     parser.add_argument("--nth", type=int, default=1, help="which of the matching tasks (default: the first)")
     parser.add_argument("--after", type=float, default=0.0, help="seconds to let the task run (default: 0)")
-    parser.add_argument("--signal", choices=["KILL", "INT"], default="KILL", help="INT is Ctrl-C (default: KILL)")
-    parser.add_argument("--fault", help="a command of the shell to run instead")
+    parser.add_argument("--signal", choices=["KILL", "INT"], help="INT is Ctrl-C (default, without --fault: KILL)")
+    parser.add_argument("--fault", help="a command of the shell to run before")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 
@@ -36,16 +36,21 @@ def main() -> int:
     """Start the run in a process group of its own, watch what it prints, and kill the group."""
     options = arguments()
     wanted = re.compile(options.at)
-    run = subprocess.Popen(options.command, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
+    # Without it Ansible prints a task's header when its first host has ended.
+    env = {**os.environ, "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
+    run = subprocess.Popen(
+        options.command, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True, env=env
+    )
     seen = 0
     killed = threading.Event()
-    number = signal.Signals[f"SIG{options.signal}"]
+    name = options.signal or ("" if options.fault else "KILL")
+    number = signal.Signals[f"SIG{name}"] if name else 0
 
     def kill() -> None:
         killed.set()
         if options.fault:
             subprocess.run(options.fault, shell=True, check=True)
-        else:
+        if number:
             os.killpg(run.pid, number)
 
     timer = threading.Timer(options.after, kill)
@@ -58,11 +63,11 @@ def main() -> int:
                 timer.start()
     status = run.wait()
     timer.cancel()
-    if killed.is_set() and options.fault:
+    if killed.is_set() and not number:
         print(f"{options.fault} in: {options.at} (number {options.nth}, {options.after:g} s in)")
         return status
     if killed.is_set() and status in (-number, 128 + number):
-        print(f"{options.signal} in: {options.at} (number {options.nth}, {options.after:g} s in)")
+        print(f"{name} in: {options.at} (number {options.nth}, {options.after:g} s in)")
         return 0
     print(f"ended with {status} before number {options.nth} of: {options.at}", file=sys.stderr)
     return 1

@@ -19,7 +19,7 @@ while not pathlib.Path("/tmp/notes.stop").exists():
         longest_s, last = max(longest_s, time.monotonic() - last), time.monotonic()
     except OSError:  # stopped to be moved
         pass
-    time.sleep(0.2)
+    time.sleep(0.2)  # at most five notes a second
 told = {"acknowledged": acknowledged, "longest_s": round(longest_s, 1)}
 pathlib.Path("/tmp/notes.new").write_text(json.dumps(told), encoding="utf-8")
 pathlib.Path("/tmp/notes.new").rename("/tmp/notes.json")
