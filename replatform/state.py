@@ -44,11 +44,16 @@ class State:
         elif kind == "host":
             self._host(event)
         elif kind == "traffic":
-            self.traffic[event["service"]] = {**self.traffic.get(event["service"], {}), **event}
+            self.traffic[event["service"]] = {**self._still_true(event), **event}
         elif kind == "error":
             self.errors = [*self.errors, event["message"]][-MOST_ERRORS:]
         elif kind == "recap":
             self.recap = event["hosts"]
+
+    def _still_true(self, event: t.Mapping[str, t.Any]) -> Event:
+        """What was measured at the same weight, while the shift goes on."""
+        before = self.traffic.get(event["service"], {})
+        return before if event.get("step") != "done" and before.get("weight") == event.get("weight") else {}
 
     def _host(self, event: t.Mapping[str, t.Any]) -> None:
         self.ended += 1

@@ -105,6 +105,19 @@ def test_while_it_goes_on_its_line_is_read_and_the_time_left_known():
     assert state.left_s is None
 
 
+def test_what_was_measured_at_one_weight_is_not_said_of_another():
+    state = State()
+    watched = {"event": "traffic", "service": "app", "step": "watch", "weight": 10, "share": 0.11, "requests": 90}
+    state.take(watched)
+    state.take({"event": "traffic", "service": "app", "step": "watch", "weight": 10, "shift_left_s": 4})
+    assert state.traffic["app"] == {**watched, "shift_left_s": 4}
+    state.take({"event": "traffic", "service": "app", "step": "weight", "weight": 50})
+    assert "share" not in state.traffic["app"]
+    state.take({**watched, "weight": 100})
+    state.take({"event": "traffic", "service": "app", "step": "done", "weight": 100, "failed": 0})
+    assert "share" not in state.traffic["app"]
+
+
 def test_a_loop_that_failed_says_why_each_item_did():
     results = [{"failed": True, "msg": "a is bad"}, {"msg": "b is good"}, {"failed": True, "msg": "c is bad"}]
     event = translate(
