@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import pathlib
@@ -120,6 +121,26 @@ class Misbehaving:
         writer.close()
 
 
+@contextlib.contextmanager
+def probing(folder, config):
+    """The whole program, until it is told to end."""
+    (folder / "prober.json").write_text(json.dumps(config))
+    process = subprocess.Popen([sys.executable, str(FILE), str(folder / "prober.json")])
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+
+
+def counted(folder):
+    return [json.loads(line) for p in folder.glob("requests-*.jsonl") for line in p.read_text().splitlines()]
+
+
+def sums(lines, key, services):
+    return {name: sum(line[key] for line in lines if line["service"] == name) for name in services}
+
+
 def test_the_whole_prober_counts_each_request_once(tmp_path):
     server = Misbehaving()
     kinds = ["fine", "error", "cut", "never"]
@@ -135,14 +156,10 @@ def test_the_whole_prober_counts_each_request_once(tmp_path):
         "keep_hours": 1,
         "services": [{"name": kind, "host": kind, "path": "/"} for kind in kinds],
     }
-    (tmp_path / "prober.json").write_text(json.dumps(config))
-    process = subprocess.Popen([sys.executable, str(FILE), str(tmp_path / "prober.json")])
-    time.sleep(3)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
-    lines = [json.loads(line) for p in tmp_path.glob("requests-*.jsonl") for line in p.read_text().splitlines()]
-    total = {kind: sum(line["total"] for line in lines if line["service"] == kind) for kind in kinds}
-    failed = {kind: sum(line["failed"] for line in lines if line["service"] == kind) for kind in kinds}
+    with probing(tmp_path, config):
+        time.sleep(3)
+    lines = counted(tmp_path)
+    total, failed = (sums(lines, key, kinds) for key in ("total", "failed"))
     assert failed == {**total, "fine": 0}
     assert max(total.values()) - min(total.values()) <= 1, "every request that left is counted, in turn"
     assert 150 <= sum(total.values()) <= 400
@@ -179,10 +196,6 @@ def test_nobody_there_is_a_failure_to_connect(tmp_path):
     assert first["reason"].startswith("connect: ")
 
 
-def counted(folder):
-    return [json.loads(line) for p in folder.glob("requests-*.jsonl") for line in p.read_text().splitlines()]
-
-
 @pytest.mark.parametrize(("verified", "failing"), [(True, {"other.test"}), (False, set())])
 def test_over_tls_each_host_is_asked_by_its_name_on_its_own_connections(tmp_path, verified, failing):
     authority, names = Authority(tmp_path), set()
@@ -205,14 +218,10 @@ def test_over_tls_each_host_is_asked_by_its_name_on_its_own_connections(tmp_path
         "keep_hours": 1,
         "services": [{"name": host, "host": host, "path": "/"} for host in hosts],
     }
-    (tmp_path / "prober.json").write_text(json.dumps(config))
-    process = subprocess.Popen([sys.executable, str(FILE), str(tmp_path / "prober.json")])
-    until(lambda: len(counted(tmp_path)) >= 3 * len(hosts))
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
+    with probing(tmp_path, config):
+        until(lambda: len(counted(tmp_path)) >= 3 * len(hosts))
     lines = counted(tmp_path)
-    total = {host: sum(line["total"] for line in lines if line["service"] == host) for host in hosts}
-    failed = {host: sum(line["failed"] for line in lines if line["service"] == host) for host in hosts}
+    total, failed = (sums(lines, key, hosts) for key in ("total", "failed"))
     assert failed == {host: total[host] if host in failing else 0 for host in hosts}
     assert names == set(hosts)
     reasons = (tmp_path / "failures.jsonl").read_text() if failing else ""
