@@ -95,7 +95,10 @@ def drive(
         if clock() >= end:
             if not check_mode:
                 journal.write(decision.name, "failed", {"reason": "deadline", "deadline_s": deadline_s})
-            raise DeadlineError(f"{deadline_s:g} s have passed and the step '{decision.name}' is still to be done")
+            of_it = ", ".join(f"{key}: {value}" for key, value in decision.data.items())
+            raise DeadlineError(
+                f"{deadline_s:g} s have passed and the step '{decision.name}' is still to be done{of_it and f' ({of_it})'}"
+            )
         if check_mode and simulate is not None:
             outcome.steps.append({**decision.data, "name": decision.name})
             world = simulate(world, decision)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: swarm_stack
-short_description: Removes a stack from a Swarm once its services serve elsewhere
+short_description: Removes a stack from a Swarm once its services serve elsewhere, or makes it again as it was kept
 version_added: 0.1.0
 description:
   - Removes the services of a stack, waits until their tasks have ended, and then removes its networks, secrets and configs.
+  - Or makes them again from what role C(swarm_retirement) has kept of them, spec by spec, and waits until all tasks run.
   - Volumes are no part of a stack for the Swarm and are left as they are.
   - Runs on a manager. A run that was cut off is resumed by running it again.
 author: The sophia.replatform maintainers (@sophia-ai)
@@ -21,17 +22,34 @@ options:
     type: str
     required: true
   state:
-    description: The stack is V(absent).
+    description:
+      - V(absent) - the stack is gone.
+      - V(present) - every service of it is there as it was kept, and all its tasks run. What is there already stays; a service
+        that is there and not as it was kept is refused. Jobs would run again, and are left out.
     type: str
-    choices: [absent]
+    choices: [absent, present]
     default: absent
   handed_over:
     description:
       - Names of the services, without the stack's prefix, that serve elsewhere.
       - A stack with any other service is not removed.
+      - Required with O(state=absent).
     type: list
     elements: str
-    required: true
+  kept:
+    description:
+      - File on this manager with what was kept, C(swarm-STACK.json).
+      - IDs in it are those of the Swarm of then; the services get those of the things of the same names.
+      - Required with O(state=present).
+    type: path
+  secrets:
+    description: Values of secrets that are not there, in base64, by name. A Swarm gives none back, so none was kept.
+    type: dict
+    default: {}
+notes:
+  - The registry's credentials are not in a spec. With O(state=present) those of the user's own C(docker login) on this manager
+    are sent along.
+  - In check mode an Engine that is in no Swarm yet is taken for a manager of the nodes that were kept, and the steps are told.
 """
 
 EXAMPLES = r"""
@@ -39,6 +57,14 @@ EXAMPLES = r"""
   sophia.replatform.swarm_stack:
     stack: shop
     handed_over: [backend, postgres]
+
+- name: Have it again
+  sophia.replatform.swarm_stack:
+    stack: shop
+    state: present
+    kept: /var/lib/replatform/swarm-shop.json
+    secrets:
+      database_password: "{{ database_password | b64encode }}"
 """
 
 RETURN = r"""
@@ -58,32 +84,45 @@ reason:
   sample: stack shop is gone
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, perform
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, kept, operations
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "stack": {"type": "str", "required": True},
-            "state": {"type": "str", "default": "absent", "choices": ["absent"]},
-            "handed_over": {"type": "list", "elements": "str", "required": True},
+            "state": {"type": "str", "default": "absent", "choices": ["absent", "present"]},
+            "handed_over": {"type": "list", "elements": "str"},
+            "kept": {"type": "path"},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             **client.ARGUMENTS,
             **ARGUMENTS,
         },
+        required_if=[("state", "absent", ["handed_over"]), ("state", "present", ["kept"])],
         supports_check_mode=True,
     )
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     options = module.params
-    names = [f"{options['stack']}_{name}" for name in options["handed_over"]]
     try:
-        operation = operations.Removal(client.connect(options), options["stack"], names)
+        operation = _operation(options, module.check_mode)
         module.exit_json(**perform(operation, "swarm_stack", options["stack"], options, module.check_mode))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
+
+
+def _operation(options: t.Mapping[str, t.Any], check_mode: bool) -> Operation:
+    stack = options["stack"]
+    if options["state"] == "present":
+        whole, values = kept.read(options["kept"]), kept.values(options["secrets"])
+        return operations.Restoration(client.connect(options), stack, whole, values, foresee=check_mode)
+    names = [f"{stack}_{name}" for name in options["handed_over"]]
+    return operations.Removal(client.connect(options), stack, names)
 
 
 if __name__ == "__main__":

@@ -50,18 +50,21 @@ def _sorted(items: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
 
 def _thing(item: Raw, stack: str) -> dict[str, t.Any]:
     labels = item["Spec"].get("Labels") or {}
-    return {"id": item["ID"], "name": item["Spec"]["Name"], "own": labels.get(STACK_LABEL) == stack}
+    return {"id": item["ID"], "name": item["Spec"]["Name"], "own": labels.get(STACK_LABEL) == stack, "labels": labels}
 
 
 def _network(item: Raw, stack: str) -> dict[str, t.Any]:
+    labels = item.get("Labels") or {}
     return {
         "id": item["Id"],
         "name": item["Name"],
-        "own": (item.get("Labels") or {}).get(STACK_LABEL) == stack,
+        "own": labels.get(STACK_LABEL) == stack,
+        "labels": labels,
         "driver": item.get("Driver", ""),
         "options": item.get("Options") or {},
         "internal": bool(item.get("Internal")),
         "attachable": bool(item.get("Attachable")),
+        "pools": (item.get("IPAM") or {}).get("Config") or [],
     }
 
 

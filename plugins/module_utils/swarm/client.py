@@ -45,6 +45,34 @@ def post_service(client: t.Any, service: t.Mapping[str, t.Any], spec: t.Mapping[
     client._result(client._post_json(url, data=spec, params=params), True)
 
 
+def create_service(client: t.Any, spec: t.Mapping[str, t.Any]) -> None:
+    """Make a service of a whole O(spec), with what this user's login knows of its registry, as C(--with-registry-auth) does."""
+    registry = docker.auth.resolve_repository_name(spec["TaskTemplate"]["ContainerSpec"]["Image"])[0]
+    credentials = docker.auth.get_config_header(client, registry)
+    headers = {"X-Registry-Auth": credentials} if credentials else {}
+    client._result(client._post_json(client._url("/services/create"), data=spec, headers=headers), True)
+
+
+def create_network(
+    client: t.Any, network: t.Mapping[str, t.Any], options: t.Mapping[str, str], labels: t.Mapping[str, str]
+) -> None:
+    """Make a network of the Swarm as RV(stack.observed.objects) describes it, in its subnets of then."""
+    pools = [
+        docker.types.IPAMPool(subnet=pool.get("Subnet"), gateway=pool.get("Gateway"), iprange=pool.get("IPRange"))
+        for pool in network.get("pools") or []
+    ]
+    client.create_network(
+        network["name"],
+        driver=network["driver"],
+        options=dict(options),
+        ipam=docker.types.IPAMConfig(pool_configs=pools),
+        internal=network["internal"],
+        attachable=network["attachable"],
+        labels=dict(labels),
+        scope="swarm",
+    )
+
+
 def next_frame(connection: t.Any, seconds: float) -> tuple[int, bytes] | None:
     """What comes next over the socket O(connection) of an exec without a terminal: the stream, RV(STDOUT) or another, and a piece of it.
 

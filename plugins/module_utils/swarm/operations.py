@@ -16,11 +16,17 @@ from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
     foreseen,
     leave,
     placement,
+    restoration,
     spare,
     specs,
     stack,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client import api_errors, post_service
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client import (
+    api_errors,
+    create_network,
+    create_service,
+    post_service,
+)
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import STACK_LABEL, Raw, read_swarm
 
 # One wait is one record in the journal; a longer one is several, so that the deadline is looked at in between.
@@ -165,6 +171,50 @@ class Removal(SwarmOperation):
 
     def write(self, step: Step) -> None:
         getattr(self.client, step.name)(step.data["id"])
+
+
+class Restoration(SwarmOperation):
+    """A stack to be there as it was kept; O(values) are those of its secrets, by name. With O(foresee) it needs no Swarm yet."""
+
+    def __init__(
+        self, client: t.Any, name: str, kept: Raw, values: t.Mapping[str, bytes], foresee: bool = False
+    ) -> None:
+        super().__init__(client)
+        self.name = name
+        self.kept = kept
+        self.values = values
+        self.foresee = foresee
+        self.world: Raw = {}
+
+    def observe(self) -> dict[str, t.Any]:
+        world = super().observe()
+        if self.foresee and not world["nodes"]:
+            return restoration.foreseen(self.kept)
+        with api_errors("read what the Swarm has"):
+            for kind in restoration.KINDS:
+                world[kind] = getattr(self.client, f"{kind}s")() if world["nodes"] else []
+        self.world = world
+        return world
+
+    def next_step(self, world: Raw) -> Decision:
+        return restoration.next_step(world, self.kept, self.values.keys())
+
+    def simulate(self, world: Raw, step: Step) -> dict[str, t.Any]:
+        return restoration.simulate(world, step, self.kept)
+
+    def write(self, step: Step) -> None:
+        kind = step.name.partition("_")[2]
+        if kind == "service":
+            create_service(self.client, restoration.created_spec(self.world, self.kept, step.data["service"]))
+            return
+        (thing,) = [one for one in self.kept["objects"][f"{kind}s"] if one["name"] == step.data[kind]]
+        labels = restoration.labels_of(thing, self.name)
+        if kind == "network":
+            create_network(self.client, thing, restoration.options_of(thing), labels)
+        elif kind == "secret":
+            self.client.create_secret(thing["name"], self.values[thing["name"]], labels)
+        else:
+            self.client.create_config(thing["name"], thing["content"], labels)
 
 
 class Scaling(SwarmOperation):

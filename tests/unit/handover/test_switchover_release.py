@@ -72,7 +72,11 @@ def test_clients_go_on_where_the_fence_fails_however_far_it_got(tmp_path, got):
 def test_clients_go_on_where_the_deadline_has_passed():
     place = Place(PRIMARY)
     said = run(place, deadline=0)
-    assert "'fence' is still to be done; clients are led to 192.0.2.14:5432" in said and place.ran == ["RESUME"]
+    assert (
+        "'fence' is still to be done (at: 192.0.2.14:5432, direct_clients: 0); clients are led to 192.0.2.14:5432"
+        in said
+        and place.ran == ["RESUME"]
+    )
 
 
 def test_where_nothing_is_safe_clients_stay_held_and_why_is_said():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 RECORDED = Path(__file__).parent.parent / "swarm" / "fixtures" / "manager.json"
-OWN = {"com.docker.stack.namespace": "sophia"}
+own = {"com.docker.stack.namespace": "sophia"}
 THINGS = {
     "networks": [
         {
@@ -20,13 +20,13 @@ THINGS = {
             "Name": "sophia_platform",
             "Scope": "swarm",
             "Driver": "overlay",
-            "Labels": OWN,
+            "Labels": own,
         },
         {"Id": "local", "Name": "bridge", "Scope": "local", "Driver": "bridge", "Labels": None},
     ],
     "secrets": [{"ID": "ppziny423gkuf4qcz4ambmwxk", "Spec": {"Name": "postgres_password", "Labels": {}}}],
     "configs": [
-        {"ID": "c1", "Spec": {"Name": "sophia_settings", "Labels": OWN, "Data": "YSA9IDEK"}},
+        {"ID": "c1", "Spec": {"Name": "sophia_settings", "Labels": own, "Data": "YSA9IDEK"}},
         {"ID": "c2", "Spec": {"Name": "picture", "Labels": {}, "Data": "/9j/"}},
     ],
 }
@@ -67,10 +67,11 @@ def changed(answer, change, name="postgres"):
 
 
 def test_what_a_manager_tells_of_its_objects(recorded):
+    own = {"com.docker.stack.namespace": "sophia"}
     assert [item["name"] for item in recorded["objects"]["networks"]] == ["sophia_platform"]
     assert recorded["objects"]["configs"] == [
-        {"id": "c2", "name": "picture", "own": False, "content": None},
-        {"id": "c1", "name": "sophia_settings", "own": True, "content": "a = 1\n"},
+        {"id": "c2", "name": "picture", "own": False, "labels": {}, "content": None},
+        {"id": "c1", "name": "sophia_settings", "own": True, "labels": own, "content": "a = 1\n"},
     ]
     assert "Data" not in str(recorded["objects"]["secrets"])
     assert all("labels" in node for node in recorded["nodes"])

@@ -1,0 +1,41 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What role C(swarm_retirement) has kept of a Swarm, read from its file and looked at before anything is done with it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+
+_PARTS: dict[str, type] = {"nodes": list, "objects": dict, "specs": dict}
+_OBJECTS = ("networks", "secrets", "configs")
+
+
+def read(path: str) -> dict[str, t.Any]:
+    """C(nodes), C(objects) and C(specs). Raises C(ReplatformError), with no word of the file, where they are not there."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except OSError as exc:
+        raise ReplatformError(f"kept: {path} can't be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ReplatformError(f"kept: {path} is not JSON") from exc
+    whole = isinstance(found, dict) and all(isinstance(found.get(part), kind) for part, kind in _PARTS.items())
+    if not whole or not all(isinstance(found["objects"].get(part), list) for part in _OBJECTS):
+        raise ReplatformError(f"kept: {path} is not what a retirement has kept: it lacks nodes, objects or specs")
+    return dict(found)
+
+
+def values(secrets: t.Mapping[str, t.Any]) -> dict[str, bytes]:
+    """The values of secrets, by name, from their base64. Raises C(ReplatformError), without the value, for what is none."""
+    found = {}
+    for name, value in secrets.items():
+        try:
+            found[name] = base64.b64decode(str(value), validate=True)
+        except (binascii.Error, ValueError):
+            raise ReplatformError(f"secrets: the value of {name} is not base64") from None
+    return found

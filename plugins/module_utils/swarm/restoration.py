@@ -1,0 +1,242 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What to do next to have a stack back as it was kept before its Swarm retired. Pure: the world and what was kept in, a step out.
+
+What was kept is what role C(swarm_retirement) writes: C(nodes), C(objects) and C(specs), as RV(stack.observed.add_specs) has them.
+IDs are those of the Swarm of then; a spec is compared by names and written with the IDs of the Swarm of now.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import spare, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
+    STACK_LABEL,
+    Raw,
+    is_manager,
+    is_running,
+)
+
+Ids = t.Mapping[str, t.Mapping[str, str]]
+
+# In the order in which they are made: a service names all of them.
+KINDS = ("network", "secret", "config")
+_NODE = re.compile(r"^(\s*node\.id\s*[!=]=\s*)(\S+)(\s*)$")
+# The Engine gives these anew.
+_ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
+
+
+def next_step(world: Raw, kept: Raw, given: t.Collection[str]) -> Decision:
+    """The next step to have what was O(kept) back. O(given) are the names of the secrets whose values are known.
+
+    O(world) has C(info), C(nodes), C(services), C(tasks), C(network), C(secret) and C(config) of the whole Swarm.
+    """
+    if not is_manager(world["info"]):
+        return Refused("this Engine is no manager of a Swarm: make the Swarm first")
+    wanted = services(kept)
+    there = {service["Spec"]["Name"]: service for service in world["services"]}
+    refused = _refused(world, kept, wanted, there, given)
+    if refused:
+        return Refused(refused)
+    for kind in KINDS:
+        for thing in missing(world, kept, kind):
+            return Step(f"create_{kind}", {kind: thing["name"]})
+    for name in wanted:
+        if name not in there:
+            return Step("create_service", {"service": name})
+    for name in wanted:
+        waiting = _waiting(world, there[name])
+        if waiting:
+            return Step("wait_for_service", {"service": name, **waiting}, changes=False)
+    jobs = sorted(kept["specs"].keys() - wanted.keys())
+    left_out = f"; {', '.join(jobs)} would run again and were left out" if jobs else ""
+    return Done(f"{len(wanted)} services are as they were kept{left_out}")
+
+
+def foreseen(kept: Raw) -> dict[str, t.Any]:
+    """The world in which RV(next_step) begins once the nodes that were kept have a Swarm again; for check mode, while there is none."""
+    nodes = [{"ID": node["id"], "Description": {"Hostname": node["hostname"]}} for node in kept["nodes"]]
+    info = {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True}}
+    return {"info": info, "nodes": nodes, "services": [], "tasks": [], **{kind: [] for kind in KINDS}}
+
+
+def services(kept: Raw) -> dict[str, dict[str, t.Any]]:
+    """The kept specs by full name, without what a drain or a spare task had put into them, and without jobs, which would run again."""
+    found = {name: _at_rest(spec) for name, spec in sorted(kept["specs"].items())}
+    return {name: spec for name, spec in found.items() if spec["Mode"].keys() & {"Replicated", "Global"}}
+
+
+def missing(world: Raw, kept: Raw, kind: str) -> list[dict[str, t.Any]]:
+    """What was kept of a kind, belongs to the stack or is named by a service of it, and is not there."""
+    there = {name_of(thing) for thing in world[kind]}
+    named = _named(kept, kind)
+    return [
+        thing
+        for thing in kept["objects"][f"{kind}s"]
+        if thing["name"] not in there and (thing["own"] or thing["id"] in named)
+    ]
+
+
+def labels_of(thing: Raw, stack: str) -> dict[str, str]:
+    """The labels that an object is made with."""
+    return {**(thing.get("labels") or {}), **({STACK_LABEL: stack} if thing["own"] else {})}
+
+
+def options_of(network: Raw) -> dict[str, str]:
+    """The driver's options that a network is made with."""
+    return {key: value for key, value in network["options"].items() if key != _ALLOCATED}
+
+
+def created_spec(world: Raw, kept: Raw, name: str) -> dict[str, t.Any]:
+    """The spec that service O(name) is made with: as it was kept, with the IDs of this Swarm."""
+    by_name = _translated(services(kept)[name], _kept_names(kept))
+    return _translated(by_name, _world_ids(world), lenient=True)
+
+
+def simulate(world: Raw, step: Step, kept: Raw) -> dict[str, t.Any]:
+    """The world after O(step), as far as RV(next_step) looks at it."""
+    after = copy.deepcopy(dict(world))
+    kind = step.name.partition("_")[2]
+    if kind in KINDS:
+        name = step.data[kind]
+        after[kind].append({"Id": f"new-{name}", "Name": name, "Spec": {"Name": name}})
+    elif step.name == "create_service":
+        name = step.data["service"]
+        after["services"].append({"ID": f"new-{name}", "Spec": created_spec(world, kept, name)})
+    else:
+        (service,) = [one for one in after["services"] if one["Spec"]["Name"] == step.data["service"]]
+        state = {"DesiredState": "running", "Status": {"State": "running"}}
+        after["tasks"] = [task for task in after["tasks"] if task["ServiceID"] != service["ID"]]
+        after["tasks"] += [{"ServiceID": service["ID"], **state}] * max(1, step.data["wanted"])
+    return after
+
+
+def name_of(thing: Raw) -> str:
+    """The name of a network, secret or config as the API gives it."""
+    return str(thing["Name"] if "Name" in thing else thing["Spec"]["Name"])
+
+
+def _refused(world: Raw, kept: Raw, wanted: Raw, there: Raw, given: t.Collection[str]) -> str:
+    """Why nothing may be made; empty where nothing speaks against it."""
+    valueless = [thing["name"] for thing in missing(world, kept, "secret") if thing["name"] not in given]
+    if valueless:
+        return f"the values of {', '.join(valueless)} are not known: give them in secrets, or make them by docker secret create"
+    binary = [thing["name"] for thing in missing(world, kept, "config") if thing["content"] is None]
+    if binary:
+        return f"the configs {', '.join(binary)} are no text and were not kept: make them by docker config create"
+    try:
+        names, now = _kept_names(kept), _world_names(world)
+        old = {name: _translated(spec, names) for name, spec in wanted.items()}
+        differing = sorted(
+            name for name in old if name in there and _translated(there[name]["Spec"], now, lenient=True) != old[name]
+        )
+    except ReplatformError as exc:
+        return str(exc)
+    hosts = {node["Description"]["Hostname"] for node in world["nodes"]}
+    absent = sorted({_host_of(one) for spec in old.values() for one in specs.constraints(spec)} - hosts - {""})
+    if absent:
+        return f"services are bound to the nodes {', '.join(absent)}, which are not in this Swarm: have them join first"
+    if differing:
+        return f"{', '.join(differing)} are there and not as they were kept: remove them, or leave them and take them out of the file"
+    return ""
+
+
+def _waiting(world: Raw, service: Raw) -> dict[str, t.Any]:
+    """How far the tasks of a service are; nothing where all of them run."""
+    tasks = [task for task in world["tasks"] if task["ServiceID"] == service["ID"]]
+    running = sum(map(is_running, tasks))
+    mode = service["Spec"]["Mode"]
+    desired = sum(task["DesiredState"] == "running" for task in tasks)
+    wanted = int(mode["Replicated"].get("Replicas", 1)) if "Replicated" in mode else desired
+    if running >= wanted and (wanted or "Replicated" in mode):
+        return {}
+    errors = [task["Status"].get("Err") for task in sorted(tasks, key=lambda task: str(task.get("UpdatedAt", "")))]
+    return {"running": running, "wanted": wanted, "error": next((error for error in reversed(errors) if error), "")}
+
+
+def _at_rest(spec: Raw) -> dict[str, t.Any]:
+    """A spec as somebody wrote it, with no mark of a drain or of a spare task."""
+    noted = specs.noted({"Spec": spec})
+    after = specs.restore(specs.revert(spec, noted), noted) if noted else copy.deepcopy(dict(spec))
+    return spare.spec_after("remove_spare", after) if spare.shall_have(after) is not None else after
+
+
+def _named(kept: Raw, kind: str) -> set[str]:
+    """The IDs, or names, of a kind that the kept services name."""
+    seen: set[str] = set()
+
+    def see(found: str, value: str) -> str:
+        if found == kind:
+            seen.add(value)
+        return value
+
+    for spec in services(kept).values():
+        _each_reference(spec, see)
+    return seen
+
+
+def _translated(spec: Raw, ids: Ids, lenient: bool = False) -> dict[str, t.Any]:
+    """The spec with every reference replaced by what O(ids) has for it, by kind; a name stays as it is.
+
+    Raises C(ReplatformError) for one that is not there, unless O(lenient).
+    """
+
+    def replace(kind: str, value: str) -> str:
+        if value in ids[kind]:
+            return ids[kind][value]
+        if lenient or value in ids[kind].values():
+            return value
+        raise ReplatformError(
+            f"service {spec['Name']} names the {kind} {value}, which was not kept: write in the file, in place of it, the name of one that is"
+        )
+
+    return _each_reference(spec, replace)
+
+
+def _each_reference(spec: Raw, replace: t.Callable[[str, str], str]) -> dict[str, t.Any]:
+    """The spec with each ID in it replaced: those of networks, secrets, configs, and of nodes in constraints."""
+    after = copy.deepcopy(dict(spec))
+    template = after["TaskTemplate"]
+    container = template.get("ContainerSpec") or {}
+    for attached in (*(template.get("Networks") or []), *(after.get("Networks") or [])):
+        attached["Target"] = replace("network", attached["Target"])
+    for kind in ("Secret", "Config"):
+        for used in container.get(f"{kind}s") or []:
+            used[f"{kind}ID"] = replace(kind.lower(), used[f"{kind}ID"])
+    credential = (container.get("Privileges") or {}).get("CredentialSpec") or {}
+    if credential.get("Config"):
+        credential["Config"] = replace("config", credential["Config"])
+    if specs.constraints(after):
+        template["Placement"]["Constraints"] = [
+            _NODE.sub(lambda at: at[1] + replace("node", at[2]) + at[3], one) for one in specs.constraints(after)
+        ]
+    return after
+
+
+def _host_of(constraint: str) -> str:
+    """The node that a constraint binds to, where its ID has been replaced by its name."""
+    at = _NODE.match(constraint)
+    return at[2] if at and "==" in at[1] else ""
+
+
+def _kept_names(kept: Raw) -> Ids:
+    names = {kind: {thing["id"]: thing["name"] for thing in kept["objects"][f"{kind}s"]} for kind in KINDS}
+    return {**names, "node": {node["id"]: node["hostname"] for node in kept["nodes"]}}
+
+
+def _world_names(world: Raw) -> Ids:
+    names = {kind: {_id_of(thing): name_of(thing) for thing in world[kind]} for kind in KINDS}
+    return {**names, "node": {node["ID"]: node["Description"]["Hostname"] for node in world["nodes"]}}
+
+
+def _world_ids(world: Raw) -> Ids:
+    return {kind: {name: found for found, name in names.items()} for kind, names in _world_names(world).items()}
+
+
+def _id_of(thing: Raw) -> str:
+    return str(thing.get("ID") or thing["Id"])

@@ -1,0 +1,346 @@
+"""A stack is made again from what its retirement kept, in a Swarm with other IDs, cut off before and after every write."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+
+import pytest
+import swarm_raw as raw
+from ansible_collections.sophia.replatform.plugins.module_utils import operation
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.stack import observed
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import kept, operations, spare, specs, state
+
+PARAMS = {"journal": None, "phase": "cutover", "deadline": 60}
+STACK = {"com.docker.stack.namespace": "shop"}
+VALUES = {"password": b"\x00pass\xff"}
+POOL = {"Subnet": "10.0.7.0/24", "Gateway": "10.0.7.1"}
+
+
+class Killed(BaseException):
+    """The run ended here; nothing may catch it."""
+
+
+def stack_services():
+    web, db, logs = raw.service("web", replicas=2), raw.service("db"), raw.service("logs", replicas=None)
+    for service in (web, db, logs):
+        service["Spec"]["TaskTemplate"]["Networks"] = [{"Target": "net-then", "Aliases": ["it"]}]
+    db["Spec"]["TaskTemplate"]["ContainerSpec"] |= {
+        "Secrets": [{"SecretID": "sec-then", "SecretName": "password", "File": {"Name": "password"}}],
+        "Configs": [{"ConfigID": "con-then", "ConfigName": "shop_settings"}],
+    }
+    db["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": ["node.id==n2", "node.labels.disk==ssd"]}
+    return [web, db, logs]
+
+
+def world_then(services):
+    return {
+        "info": raw.info(),
+        "nodes": [raw.node("n1", "manager", leader=True), raw.node("n2")],
+        "services": services,
+        "tasks": [],
+    }
+
+
+def objects_then():
+    overlay = {"Scope": "swarm", "Driver": "overlay", "Attachable": True}
+    allocated = {"com.docker.network.driver.overlay.vxlanid_list": "4097", "encrypted": ""}
+    front = {"Id": "net-then", "Name": "shop_front", "Labels": STACK, "Options": allocated, "IPAM": {"Config": [POOL]}}
+    text = base64.b64encode(b"greeting = hello").decode()
+    return {
+        "networks": [overlay | front, overlay | {"Id": "ing", "Name": "ingress"}],
+        "secrets": [
+            {"ID": "sec-then", "Spec": {"Name": "password", "Labels": {"team": "db"}}},
+            {"ID": "sec-else", "Spec": {"Name": "somebody_elses"}},
+        ],
+        "configs": [{"ID": "con-then", "Spec": {"Name": "shop_settings", "Labels": STACK, "Data": text}}],
+    }
+
+
+def what_was_kept(services=None):
+    """As role swarm_retirement writes it, and as it is read again."""
+    then = world_then(services or stack_services())
+    whole = observed.add_specs(state.stack_info(then, "shop"), then, objects_then(), "shop")
+    written = {
+        "nodes": whole["nodes"],
+        "objects": whole["objects"],
+        "specs": {one["full_name"]: one["spec"] for one in whole["services"]},
+    }
+    return json.loads(json.dumps(written))
+
+
+class Engine:
+    """A manager of a Swarm made anew, whose IDs are all others; dies at the write number O(die_at), before or after it."""
+
+    def __init__(self, die_at=None, after=False):
+        self.nodes_ = [raw.node("m1", "manager", leader=True), raw.node("m2")]
+        for node, then in zip(self.nodes_, ("n1", "n2")):
+            node["Description"]["Hostname"] = f"host-{then}"
+        self.things = {
+            "network": [{"Id": "bridge", "Name": "bridge", "Scope": "local"}],
+            "secret": [],
+            "config": [],
+            "service": [],
+        }
+        self.made = {}
+        self.writes = 0
+        self.die_at, self.after = die_at, after
+
+    def info(self):
+        return raw.info(node_id="m1")
+
+    def nodes(self):
+        return copy.deepcopy(self.nodes_)
+
+    def services(self):
+        return copy.deepcopy(self.things["service"])
+
+    def networks(self):
+        return copy.deepcopy(self.things["network"])
+
+    def secrets(self):
+        return copy.deepcopy(self.things["secret"])
+
+    def configs(self):
+        return copy.deepcopy(self.things["config"])
+
+    def tasks(self):
+        found = []
+        for service in self.things["service"]:
+            how = service["Spec"]["Mode"]
+            slots = how["Replicated"]["Replicas"] if "Replicated" in how else len(self.nodes_)
+            for slot in range(slots):
+                found.append(raw.task(service["Spec"]["Name"], "m1", slot=slot) | {"ServiceID": service["ID"]})
+        return found
+
+    def create_network(self, name, driver, options, ipam, internal, attachable, labels, scope):
+        assert (driver, scope, internal, attachable) == ("overlay", "swarm", False, True)
+        pools = [{key: pool[key] for key in ("Subnet", "Gateway")} for pool in ipam["Config"]]
+        self._write("network", {"Id": f"now-{name}", "Name": name, "Scope": "swarm"}, (options, pools, labels))
+
+    def create_secret(self, name, data, labels):
+        self._write("secret", {"ID": f"now-{name}", "Spec": {"Name": name}}, (data, labels))
+
+    def create_config(self, name, data, labels):
+        self._write("config", {"ID": f"now-{name}", "Spec": {"Name": name}}, (data, labels))
+
+    def _url(self, path):
+        assert path == "/services/create"
+        return path
+
+    def _post_json(self, _url, data, headers):
+        networks = {one["Id"] for one in self.things["network"]}
+        assert {one["Target"] for one in data["TaskTemplate"].get("Networks", [])} <= networks
+        assert not headers
+        self._write("service", {"ID": f"now-{data['Name']}", "Spec": data}, None)
+
+    def _result(self, _answer, _json):
+        return {}
+
+    def _write(self, kind, thing, how):
+        number, self.writes = self.writes, self.writes + 1
+        if number == self.die_at and not self.after:
+            raise Killed
+        name = thing.get("Name") or thing["Spec"]["Name"]
+        assert name not in {one.get("Name") or one["Spec"]["Name"] for one in self.things[kind]}, "made twice"
+        self.things[kind].append(copy.deepcopy(thing))
+        self.made[name] = how
+        if number == self.die_at:
+            raise Killed
+
+
+@pytest.fixture(autouse=True)
+def no_login(monkeypatch):
+    auth = operations.create_service.__globals__["docker"].auth
+    monkeypatch.setattr(auth, "get_config_header", lambda _client, _registry: None)
+
+
+def restore(engine, what=None, values=VALUES, check_mode=False):
+    one = operations.Restoration(engine, "shop", what or what_was_kept(), values)
+    return operation.perform(one, "swarm_stack", "shop", PARAMS, check_mode)
+
+
+def test_everything_is_made_once_in_order_and_as_it_was():
+    engine = Engine()
+    result = restore(engine)
+    assert [step["name"] for step in result["steps"]] == [
+        "create_network",
+        "create_secret",
+        "create_config",
+        *["create_service"] * 3,
+    ]
+    assert engine.made["shop_front"] == ({"encrypted": ""}, [POOL], STACK)
+    assert engine.made["password"] == (VALUES["password"], {"team": "db"})
+    assert engine.made["shop_settings"] == ("greeting = hello", STACK)
+    assert "somebody_elses" not in engine.made and "ingress" not in engine.made
+    database = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}["shop_db"]
+    was = {one["Spec"]["Name"]: one["Spec"] for one in stack_services()}["shop_db"]
+    was["TaskTemplate"]["Networks"][0]["Target"] = "now-shop_front"
+    was["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["SecretID"] = "now-password"
+    was["TaskTemplate"]["ContainerSpec"]["Configs"][0]["ConfigID"] = "now-shop_settings"
+    was["TaskTemplate"]["Placement"]["Constraints"] = ["node.id==m2", "node.labels.disk==ssd"]
+    assert database == was
+
+
+def test_the_second_time_nothing_is_changed():
+    engine = Engine()
+    restore(engine)
+    writes = engine.writes
+    assert restore(engine)["changed"] is False
+    assert engine.writes == writes
+
+
+def test_check_mode_says_the_same_steps_and_writes_nothing():
+    engine, other = Engine(), Engine()
+    foreseen = restore(engine, check_mode=True)
+    named = [(one["name"], one) for one in restore(other)["steps"]]
+    assert [(one["name"], one) for one in foreseen["steps"] if one["name"].startswith("create_")] == named
+    assert engine.writes == 0
+
+
+def test_check_mode_foresees_the_steps_before_there_is_a_swarm():
+    engine = Engine()
+    engine.info = lambda: raw.info("inactive", manager=False)
+    one = operations.Restoration(engine, "shop", what_was_kept(), VALUES, foresee=True)
+    foreseen = operation.perform(one, "swarm_stack", "shop", PARAMS, True)
+    assert [(step["name"], step) for step in foreseen["steps"]] == [
+        (step["name"], step) for step in restore(Engine(), check_mode=True)["steps"]
+    ]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("die_at", range(6))
+def test_killed_at_every_write_and_run_again(die_at, after):
+    whole, engine = Engine(), Engine(die_at, after)
+    restore(whole)
+    with pytest.raises(Killed):
+        restore(engine)
+    engine.die_at = None
+    restore(engine)
+    assert engine.things == whole.things
+    assert engine.made == whole.made
+
+
+def test_what_a_drain_and_a_spare_task_had_written_is_not_made_again():
+    services = stack_services()
+    clean = {one["Spec"]["Name"]: copy.deepcopy(one["Spec"]) for one in services}
+    services[0]["Spec"] = spare.spec_after("add_spare", services[0]["Spec"])
+    services[1]["Spec"] = specs.pin(services[1]["Spec"], "n9")
+    engine = Engine()
+    restore(engine, what_was_kept(services))
+    made = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}
+    for name in clean:
+        assert made[name]["Labels"] == clean[name]["Labels"]
+        assert made[name]["Mode"] == clean[name]["Mode"]
+    assert made["shop_db"]["TaskTemplate"]["Placement"]["Constraints"] == ["node.id==m2", "node.labels.disk==ssd"]
+
+
+def test_a_job_is_left_out_and_said():
+    services = stack_services()
+    services[0]["Spec"]["Mode"] = {"ReplicatedJob": {"TotalCompletions": 1}}
+    engine = Engine()
+    assert "shop_web would run again and were left out" in restore(engine, what_was_kept(services))["reason"]
+    assert len(engine.services()) == 2
+
+
+def refused(change=lambda what, engine: None, values=VALUES):
+    what, engine = what_was_kept(), Engine()
+    change(what, engine)
+    before = engine.writes
+    with pytest.raises(ReplatformError) as caught:
+        restore(engine, what, values)
+    assert engine.writes == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_secret_without_a_value_is_refused_by_name():
+    said = refused(values={})
+    assert said == "the values of password are not known: give them in secrets, or make them by docker secret create"
+
+
+def test_a_secret_that_somebody_has_made_needs_no_value():
+    engine = Engine()
+    engine.create_secret("password", b"another", {})
+    restore(engine, values={})
+    assert engine.made["password"] == (b"another", {})
+
+
+def test_a_config_that_was_no_text_is_refused_by_name():
+    assert "configs shop_settings are no text" in refused(
+        lambda what, _engine: what["objects"]["configs"][0].update(content=None)
+    )
+
+
+def test_a_network_that_was_not_kept_is_refused_and_can_be_named_in_the_file():
+    def other(what, _engine):
+        what["specs"]["shop_web"]["TaskTemplate"]["Networks"][0]["Target"] = "unknown"
+
+    assert "service shop_web names the network unknown, which was not kept" in refused(other)
+    what = what_was_kept()
+    what["specs"]["shop_web"]["TaskTemplate"]["Networks"][0]["Target"] = "shop_front"
+    engine = Engine()
+    restore(engine, what)
+    assert engine.things["service"][2]["Spec"]["TaskTemplate"]["Networks"][0]["Target"] == "now-shop_front"
+
+
+def test_a_node_that_did_not_join_is_refused_by_name():
+    assert "bound to the nodes host-n2, which are not in this Swarm" in refused(
+        lambda _what, engine: engine.nodes_.pop()
+    )
+
+
+def test_a_service_that_is_there_and_another_is_refused_by_name():
+    def another(_what, engine):
+        engine.things["service"].append({"ID": "x", "Spec": raw.service("web", replicas=7)["Spec"]})
+
+    assert "shop_web are there and not as they were kept" in refused(another)
+
+
+def test_no_manager_is_refused():
+    assert "is no manager of a Swarm" in refused(
+        lambda _what, engine: setattr(engine, "info", lambda: raw.info("inactive", manager=False))
+    )
+
+
+def test_tasks_that_do_not_start_are_told_with_their_error():
+    engine = Engine()
+    failing = raw.task("web", "m1", "rejected") | {"ServiceID": "now-shop_web"}
+    failing["Status"]["Err"] = "No such image: web:1.0"
+    engine.tasks = lambda: [failing, *(task for task in Engine.tasks(engine) if task["ServiceID"] != "now-shop_web")]
+    one = operations.Restoration(engine, "shop", what_was_kept(), VALUES)
+    with pytest.raises(
+        ReplatformError, match="service: shop_web, running: 0, wanted: 2, error: No such image: web:1.0"
+    ):
+        operation.perform(one, "swarm_stack", "shop", {**PARAMS, "deadline": 1}, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not what a retirement has kept"),
+        ('{"nodes": [], "specs": {}, "objects": {"networks": []}}', "is not what a retirement has kept"),
+    ],
+)
+def test_a_file_that_is_another_is_refused(tmp_path, text, said):
+    (tmp_path / "kept.json").write_text(text)
+    with pytest.raises(ReplatformError, match=said):
+        kept.read(str(tmp_path / "kept.json"))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ReplatformError, match="can't be read: No such file or directory"):
+        kept.read(str(tmp_path / "none.json"))
+
+
+def test_a_value_that_is_no_base64_is_refused_without_telling_it():
+    with pytest.raises(ReplatformError) as caught:
+        kept.values({"password": "hunter2!"})
+    assert str(caught.value) == "secrets: the value of password is not base64"
+
+
+def test_values_are_bytes():
+    assert kept.values({"password": base64.b64encode(VALUES["password"]).decode()}) == VALUES
