@@ -26,6 +26,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.switcho
     World,
     diverged,
     has_mark,
+    left_behind,
     proven,
     ready,
     text_lsn,
@@ -242,6 +243,8 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
 
 def _wait_or_seed(world: World, standby: Instance, primary: Instance, wanted: Wanted) -> Decision:
     if not diverged(standby, primary):
+        if left_behind(standby, primary):
+            return _seed(world, standby, primary, replace(wanted, overwrite=True))
         return Step("wait_for_stream", {"at": standby.address}, changes=False)
     if wanted.overwrite:
         return _seed(world, standby, primary, wanted)

@@ -284,6 +284,8 @@ def parse_instance(at: str, text: str) -> switchover_world.Instance | None:
         marked=mark[-1],
         marked_timeline=int(mark[0], 16) if mark[0] else 0,
         slot=seen["slot"],
+        oldest=oldest_lsn(seen["oldest"] or "", seen["segment"]),
+        reserved=seen["reserved"],
         followed=seen["followed"],
         credentials=seen["credentials"],
         seeding=seen["seeding"],
@@ -292,6 +294,11 @@ def parse_instance(at: str, text: str) -> switchover_world.Instance | None:
         received=seen["received"],
         forks=parse_history(seen["history"] or ""),
     )
+
+
+def oldest_lsn(segment: str, size: int) -> int:
+    """Where a segment of the WAL begins, from its name without the timeline, C(LLLLLLLLSSSSSSSS), and the size of one."""
+    return (int(segment[:8], 16) << 32) + int(segment[8:], 16) * size if segment else 0
 
 
 def parse_history(text: str) -> dict[int, int]:

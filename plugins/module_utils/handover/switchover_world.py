@@ -49,6 +49,8 @@ class Instance(Server):
     condemned: bool = False
     marked: str = ""
     marked_timeline: int = 0
+    oldest: int = 0
+    reserved: bool = False
     followed: bool = False
     seeding: bool = False
     clients: int = 0
@@ -125,6 +127,11 @@ def diverged(standby: Instance, primary: Instance) -> bool:
     if timeline == primary.timeline:
         return standby.lsn > primary.lsn
     return standby.lsn > primary.forks.get(timeline, standby.lsn)
+
+
+def left_behind(standby: Instance, primary: Instance) -> bool:
+    """Whether O(primary) no longer has the WAL that O(standby) would go on with, as after a time without a slot. It has all rows of it."""
+    return not primary.reserved and 0 < standby.lsn < primary.oldest
 
 
 def ready(target: Instance, other: Instance) -> bool:

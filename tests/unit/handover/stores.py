@@ -135,18 +135,19 @@ class Postgres:
     def on_an_empty_volume(self) -> t.Iterator[None]:
         """It comes back without its data, and with it afterwards."""
         data, aside = self.folder / "data", self.folder / "aside"
-        with self._down():
+        with self.down():
             data.rename(aside)
             self._begin()
         try:
             yield
         finally:
-            with self._down():
+            with self.down():
                 shutil.rmtree(data)
                 aside.rename(data)
 
     @contextlib.contextmanager
-    def _down(self) -> t.Iterator[None]:
+    def down(self) -> t.Iterator[None]:
+        """It is gone, and comes back afterwards."""
         os.kill(self.server.process.pid, signal.SIGSTOP)
         self.as_account([f"{programs()}/pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop"])
         yield

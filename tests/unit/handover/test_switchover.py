@@ -298,6 +298,16 @@ def test_one_that_came_back_on_an_empty_volume_is_refused(state, turned):
     assert switchover.next_step(World(AT_A, STANDBY, empty), over).name == "give_credentials"
 
 
+def test_a_standby_whose_wal_is_gone_is_seeded_anew_and_one_that_is_only_late_is_waited_for():
+    late = replace(STANDBY, streaming=False, facts=Facts(tables=3))
+    kept = replace(PRIMARY, lsn=900, oldest=500)
+    assert switchover.next_step(World(AT_A, late, kept), TO_B).name == "seed"
+    for primary in (replace(kept, reserved=True), replace(kept, oldest=100)):
+        assert switchover.next_step(World(AT_A, late, primary), TO_B).name == "wait_for_stream"
+    for one in (replace(late, lsn=0), replace(late, streaming=True)):
+        assert switchover.next_step(World(AT_A, one, kept), TO_B).name != "seed"
+
+
 def test_a_copy_says_what_it_is_made_over():
     step = switchover.next_step(World(AT_A, replace(FRESH, credentials=True), PRIMARY), TO_B)
     assert (step.name, step.data["over"]) == ("seed", "2 primary")

@@ -175,6 +175,20 @@ def deaths(records):
     yield from itertools.product(range(0, records, 2), (20, 60, 150))
 
 
+def test_one_that_was_away_for_long_is_seeded_anew_on_the_way_back(fleet):
+    """As after a retirement: nothing kept WAL for it, and what it would go on with is gone."""
+    primary, away = (fleet.swarm, fleet.k3s) if fleet.primary() is fleet.swarm else (fleet.k3s, fleet.swarm)
+    fleet.run("standby", away)
+    with fleet.load() as load:
+        with away.down():
+            assert names(fleet.run("alone", primary, other=None))[-1] == "drop_slot"
+            for _segment in range(4):
+                primary.sql("SELECT pg_switch_wal()")
+                primary.sql("CHECKPOINT")
+        assert "seed" in names(fleet.run("primary", away))
+    judge(fleet, load, 1)
+
+
 def test_killed_at_every_record_and_run_again(fleet):
     """One handover for each way to die, there and back in turn; who runs it again may want the other side."""
     sides = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)

@@ -41,6 +41,8 @@ SEEN = {
     "condemned": True,
     "marked": "0000000A 192.0.2.14:5432",
     "slot": True,
+    "oldest": "0000000100000003",
+    "reserved": True,
     "followed": False,
     "credentials": True,
     "seeding": False,
