@@ -96,6 +96,7 @@ def test_a_standby_that_has_replayed_a_shutdown():
     assert one.streaming and one.follows == "192.0.2.14:5432"
     assert one.shut_down == one.lsn == 0x30000A0
     assert (one.marked, one.marked_timeline) == ("192.0.2.14:5432", 10)
+    assert (one.oldest, one.reserved) == ((1 << 32) + 3 * (16 << 20), True)
 
 
 def test_one_that_follows_another_or_was_not_shut_down():
