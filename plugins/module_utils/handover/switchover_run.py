@@ -151,6 +151,7 @@ class Switchover:
         arguments: dict[str, t.Sequence[str]] = {
             "follow": address(str(step.data.get("primary", ":"))),
             "fence": (*address(other), at),
+            "promote": (str(step.data.get("lsn")),),
             "pause": (f"{self.wanted.grace_s:g}",),
             "repoint": (str(self.params["pooler_file"]), *address(self.names[at])),
         }

@@ -376,21 +376,24 @@ sql -c CHECKPOINT
 """
 )
 
-# The mark stays until the pooler leads to the new primary: it says whose place that one has taken.
+# Further argument: what it had replayed when that was decided. Whatever comes after is the work of another primary, which this run has not
+# seen. The mark stays until the pooler leads to the new primary: it says whose place that one has taken.
 PROMOTE = (
     PREAMBLE
     + rf"""
 alone
-said=$(sql <<'SQL'
+said=$(sql -v lsn="$1" <<'SQL'
 {_ALONE}
 SELECT CASE
   WHEN {_WILL_BE_READ_ONLY} THEN 'void'
+  WHEN pg_last_wal_replay_lsn() <> :'lsn' THEN 'moved'
   WHEN pg_promote(true, 15) THEN 'promoted' END;
 SQL
 )
 case $said in
   promoted) ;;
   void) echo "error: $host:$port was made void by another run: it must not be promoted" >&2; exit 1 ;;
+  moved) echo "error: $host:$port has gone on since it was to be promoted: it must not be" >&2; exit 1 ;;
   *) echo "error: it was not promoted within 15 s" >&2; exit 1 ;;
 esac
 """

@@ -168,7 +168,7 @@ class Fleet:
                 lambda: self._set(server, read_only=False),
             ],
             "void": [lambda: self._set(server, read_only=True)],
-            "promote": [lambda: self._promote(server)],
+            "promote": [lambda: self._promote(server, step.data["lsn"])],
         }
         return table[step.name]
 
@@ -199,9 +199,9 @@ class Fleet:
         server.system, server.wal, server.signal, server.follows = source.system, list(source.wal), True, source.address
         server.read_only, server.slot, server.up = source.read_only, False, False
 
-    def _promote(self, server: Server) -> None:
+    def _promote(self, server: Server, lsn: str) -> None:
         self._up(server)
-        if not server.standby or server.read_only:
+        if not server.standby or server.read_only or lsn != switchover_world.text_lsn(len(server.wal)):
             raise DownError
         server.standby = server.signal = False
         server.wal.append(("timeline",))

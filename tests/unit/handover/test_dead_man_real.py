@@ -125,14 +125,38 @@ def frozen_of(group):
     return found.stdout.split()
 
 
-def test_a_promotion_that_comes_late_is_void(fleet):
-    """It was frozen, and another run has promoted the other one since; it even had a lock of its own."""
+def late_promotion(fleet, target):
+    """One that is frozen as it begins; it even has a lock of its own."""
+    decided = target.sql("SELECT pg_last_wal_replay_lsn()")
+    path = freezing(fleet)
+    late = script(fleet, switchover_scripts.PROMOTE, target, decided, lock=fleet.folder / "late.lock", path=path)
+    stores.until(lambda: frozen_of(late.pid), "it is frozen")
+    return late
+
+
+def test_a_promotion_that_comes_after_the_next_handover_has_begun_is_refused(fleet):
+    """Another run has promoted the other one since, and this one is no longer void, for it is to take its place after all."""
     target, other = sides(fleet)
     fleet.run("standby", target)
     with fleet.load() as load:
         fleet.run("primary", target, die=(4,))
-        late = script(fleet, switchover_scripts.PROMOTE, target, lock=fleet.folder / "late.lock", path=freezing(fleet))
-        stores.until(lambda: frozen_of(late.pid), "it is frozen")
+        late = late_promotion(fleet, target)
+        assert "promote" in names(fleet.run("primary", other))
+        assert "release" in names(fleet.run("standby", target))
+        os.killpg(late.pid, signal.SIGCONT)
+        assert "has gone on since" in late.communicate(timeout=stores.PATIENCE_S)[1]
+        assert late.returncode == 1
+        assert target.sql("SELECT pg_is_in_recovery()") == "t"
+    judge(fleet, load, 0)
+
+
+def test_a_promotion_that_comes_late_is_void(fleet):
+    """It was frozen, and another run has promoted the other one since."""
+    target, other = sides(fleet)
+    fleet.run("standby", target)
+    with fleet.load() as load:
+        fleet.run("primary", target, die=(4,))
+        late = late_promotion(fleet, target)
         assert "promote" in names(fleet.run("primary", other))
         os.killpg(late.pid, signal.SIGCONT)
         assert "was made void by another run" in late.communicate(timeout=stores.PATIENCE_S)[1]

@@ -367,6 +367,16 @@ def safe(fleet):
     assert leads.system == "old"
 
 
+def test_a_promotion_that_was_decided_before_others_turned_back_and_forth_is_too_late():
+    """Found by the soak below (634062339527): the other one serves by then, and this one follows it and is void no longer."""
+    order = "step step start freeze turn step step freeze turn thaw step step fail step thaw"
+    places = [A, A, A, A, A, B, A, A, A, A, B, B, A, B, B]
+    parts = [2, 5, 0, 0, 5, 1, 4, 5, 2, 5, 1, 1, 3, 3, 5]
+    fleet = Fleet()
+    fleet.servers = {A: server_at(A, standby=False), B: server_at(B, standby=True, follows=A, signal=True)}
+    play(fleet, list(zip(order.split(), places, parts)))
+
+
 @settings(max_examples=400)
 @given(SCRIPT)
 def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(script):
