@@ -203,6 +203,17 @@ def test_a_window_that_is_over_is_not_worked_in(pair):
     assert names(pair.run("closed")) == ["close_window"]
 
 
+def test_a_window_that_is_over_does_not_end_what_was_proven_in_it(pair):
+    """The run was killed with nothing left to do but to start it on the other side."""
+    pair.run("ahead")
+    pair.run("open")
+    assert "prove" in names(pair.run("equal"))
+    record = pair.folder / "record.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "opened": 1.0}))
+    assert names(pair.run("equal")) == ["compare"]
+
+
+
 @pytest.mark.parametrize("state", ["checked", "ahead"])
 def test_a_disk_that_is_too_small_is_found_before(pair, monkeypatch, state):
     (pair.swarm / "file").write_text("words")
