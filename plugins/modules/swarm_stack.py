@@ -49,7 +49,7 @@ options:
 notes:
   - The registry's credentials are not in a spec. With O(state=present) those of the user's own C(docker login) on this manager
     are sent along.
-  - In check mode an Engine that is in no Swarm yet is taken for a manager of the nodes that were kept, and the steps are told.
+  - In check mode the nodes that were kept are taken for members of the Swarm, those that are not yet, too, and the steps are told.
 """
 
 EXAMPLES = r"""
@@ -88,7 +88,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, alone, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, kept, operations
 
 
@@ -111,7 +111,10 @@ def main() -> None:
     options = module.params
     try:
         operation = _operation(options, module.check_mode)
-        module.exit_json(**perform(operation, "swarm_stack", options["stack"], options, module.check_mode))
+        # A run that lost its controller goes on by itself for a while.
+        with alone(f"/run/replatform-{options['stack']}.lock", options["deadline"], module.check_mode):
+            result = perform(operation, "swarm_stack", options["stack"], options, module.check_mode)
+        module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

@@ -286,7 +286,7 @@ def parse_instance(at: str, text: str) -> switchover_world.Instance | None:
         marked_timeline=int(mark[0], 16) if mark[0] else 0,
         slot=seen["slot"],
         oldest=oldest_lsn(seen["oldest"] or "", seen["segment"]),
-        reserved=seen["reserved"],
+        asked=switchover_world.parse_lsn(seen["asked"] or ""),
         followed=seen["followed"],
         credentials=seen["credentials"],
         seeding=seen["seeding"],

@@ -68,8 +68,7 @@ SELECT json_build_object(
              ORDER BY roname DESC LIMIT 1),
   'slot', EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{SLOT}'),
   'oldest', (SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'),
-  'reserved', EXISTS (SELECT FROM pg_replication_slots
-              WHERE slot_name = '{SLOT}' AND restart_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost'),
+  'asked', pg_last_wal_receive_lsn(),
   'followed', EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND active),
   'credentials', (pg_stat_file(current_setting('data_directory') || '/../replatform.pgpass', true)).size IS NOT NULL,
   'seeding', EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'replatform-seed'),

@@ -36,7 +36,9 @@ class Instance(Server):
     O(lsn) is the end of the WAL of a primary, and what a standby has replayed. O(flushed) is from where a restart would replay.
     O(shut_down) is the end of the last checkpoint that is flushed, if it was written by a shutdown, else 0. O(streaming) is whether it
     follows now. O(condemned) is whether it will be a
-    standby after its next start; O(marked) and O(marked_timeline) are what the mark of a fence says, if there is one. O(followed) is
+    standby after its next start; O(marked) and O(marked_timeline) are what the mark of a fence says, if there is one. O(oldest) is where
+    the WAL begins that it still has. O(asked) is up to where it has asked for WAL since its start, which a standby does when it has replayed its
+    own; else 0. O(followed) is
     whether the other one takes what O(slot) keeps. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a
     standby's last checkpoint, O(received) the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of
     a primary left it.
@@ -50,7 +52,7 @@ class Instance(Server):
     marked: str = ""
     marked_timeline: int = 0
     oldest: int = 0
-    reserved: bool = False
+    asked: int = 0
     followed: bool = False
     seeding: bool = False
     clients: int = 0
@@ -130,8 +132,10 @@ def diverged(standby: Instance, primary: Instance) -> bool:
 
 
 def left_behind(standby: Instance, primary: Instance) -> bool:
-    """Whether O(primary) no longer has the WAL that O(standby) would go on with, as after a time without a slot. It has all rows of it."""
-    return not primary.reserved and 0 < standby.lsn < primary.oldest
+    """Whether O(primary) no longer has the WAL that O(standby) asks for, as after a time without a slot, and has all that O(standby) has."""
+    timeline = max(standby.timeline, standby.received)
+    known = timeline == primary.timeline or timeline in primary.forks
+    return known and bool(standby.asked) and max(standby.lsn, standby.asked) < primary.oldest
 
 
 def ready(target: Instance, other: Instance) -> bool:

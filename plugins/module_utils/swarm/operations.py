@@ -188,11 +188,13 @@ class Restoration(SwarmOperation):
 
     def observe(self) -> dict[str, t.Any]:
         world = super().observe()
-        if self.foresee and not world["nodes"]:
-            return restoration.foreseen(self.kept)
         with api_errors("read what the Swarm has"):
             for kind in restoration.KINDS:
                 world[kind] = getattr(self.client, f"{kind}s")() if world["nodes"] else []
+        # Those that one host alone knows have names of their own.
+        world["network"] = [network for network in world["network"] if network.get("Scope") == "swarm"]
+        if self.foresee:
+            world = restoration.foreseen(world, self.kept)
         self.world = world
         return world
 

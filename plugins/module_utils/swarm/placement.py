@@ -51,7 +51,7 @@ class Room:
         for constraint in placement.get("Constraints") or []:
             if not meets(node, constraint):
                 return f"is not {constraint}"
-        if not _runs(node, placement.get("Platforms") or []):
+        if not runs(node, placement.get("Platforms") or []):
             return "is of another platform"
         most = placement.get("MaxReplicas") or 0
         if most and self.tasks[service["ID"], node_id] >= most:
@@ -156,7 +156,8 @@ def _in_network(address: str, wanted: str) -> bool:
         return False
 
 
-def _runs(node: Raw, platforms: t.Sequence[Raw]) -> bool:
+def runs(node: Raw, platforms: t.Sequence[Raw]) -> bool:
+    """Whether the node is of one of the platforms; any is where none is named."""
     here = node["Description"].get("Platform") or {}
     return not platforms or any(
         one.get("OS") in (None, "", here.get("OS"))

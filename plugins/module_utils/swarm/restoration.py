@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import spare, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import placement, spare, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
     STACK_LABEL,
     Raw,
@@ -27,6 +27,9 @@ Ids = t.Mapping[str, t.Mapping[str, str]]
 # In the order in which they are made: a service names all of them.
 KINDS = ("network", "secret", "config")
 _NODE = re.compile(r"^(\s*node\.id\s*[!=]=\s*)(\S+)(\s*)$")
+# What every Engine has; a Swarm tells neither their IDs nor that they are there.
+_PREDEFINED = {"host", "bridge", "none"}
+_UNTOLD = "a predefined network"
 # The Engine gives these anew.
 _ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
 
@@ -58,11 +61,21 @@ def next_step(world: Raw, kept: Raw, given: t.Collection[str]) -> Decision:
     return Done(f"{len(wanted)} services are as they were kept{left_out}")
 
 
-def foreseen(kept: Raw) -> dict[str, t.Any]:
-    """The world in which RV(next_step) begins once the nodes that were kept have a Swarm again; for check mode, while there is none."""
-    nodes = [{"ID": node["id"], "Description": {"Hostname": node["hostname"]}} for node in kept["nodes"]]
+def foreseen(world: Raw, kept: Raw) -> dict[str, t.Any]:
+    """The world in which RV(next_step) begins once all nodes that were kept are in the Swarm; for check mode, where some are not yet."""
+    there = _hostnames(world)
+    missing_nodes = [
+        {
+            "ID": node["id"],
+            "Spec": {"Role": node["role"], "Availability": "active", "Labels": node["labels"]},
+            "Description": {"Hostname": node["hostname"]},
+            "Status": {"State": "ready", "Addr": node["address"]},
+        }
+        for node in kept["nodes"]
+        if node["state"] != "down" and node["hostname"] not in there
+    ]
     info = {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True}}
-    return {"info": info, "nodes": nodes, "services": [], "tasks": [], **{kind: [] for kind in KINDS}}
+    return {**world, "info": info, "nodes": [*world["nodes"], *missing_nodes]}
 
 
 def services(kept: Raw) -> dict[str, dict[str, t.Any]]:
@@ -94,8 +107,8 @@ def options_of(network: Raw) -> dict[str, str]:
 
 def created_spec(world: Raw, kept: Raw, name: str) -> dict[str, t.Any]:
     """The spec that service O(name) is made with: as it was kept, with the IDs of this Swarm."""
-    by_name = _translated(services(kept)[name], _kept_names(kept))
-    return _translated(by_name, _world_ids(world), lenient=True)
+    named = _translated(services(kept)[name], _kept_names(kept), by_name=False)
+    return _translated(named, _world_ids(world), lenient=True, by_name=False)
 
 
 def simulate(world: Raw, step: Step, kept: Raw) -> dict[str, t.Any]:
@@ -132,18 +145,31 @@ def _refused(world: Raw, kept: Raw, wanted: Raw, there: Raw, given: t.Collection
     try:
         names, now = _kept_names(kept), _world_names(world)
         old = {name: _translated(spec, names) for name, spec in wanted.items()}
-        differing = sorted(
-            name for name in old if name in there and _translated(there[name]["Spec"], now, lenient=True) != old[name]
-        )
+        differing = sorted(name for name in old if name in there and not _is_as(there[name]["Spec"], old[name], now))
     except ReplatformError as exc:
         return str(exc)
-    hosts = {node["Description"]["Hostname"] for node in world["nodes"]}
-    absent = sorted({_host_of(one) for spec in old.values() for one in specs.constraints(spec)} - hosts - {""})
+    absent = sorted(
+        {_host_of(one) for spec in old.values() for one in specs.constraints(spec)} - _hostnames(world) - {""}
+    )
     if absent:
         return f"services are bound to the nodes {', '.join(absent)}, which are not in this Swarm: have them join first"
     if differing:
-        return f"{', '.join(differing)} are there and not as they were kept: remove them, or leave them and take them out of the file"
+        return (
+            f"{', '.join(differing)} are there and not as they were kept: take them out of specs in the file where they are to stay as they are,"
+            " or remove them"
+        )
     return ""
+
+
+def _is_as(spec: Raw, kept: Raw, now: Ids) -> bool:
+    """Whether a service that is there is the one that was kept, whatever number of tasks it shall have by now."""
+    found = _translated(_at_rest(spec), now, lenient=True)
+    return _without_number(found) == _without_number(kept)
+
+
+def _without_number(spec: Raw) -> dict[str, t.Any]:
+    mode = spec["Mode"]
+    return {**spec, "Mode": {**mode, "Replicated": {}} if "Replicated" in mode else mode}
 
 
 def _waiting(world: Raw, service: Raw) -> dict[str, t.Any]:
@@ -151,12 +177,25 @@ def _waiting(world: Raw, service: Raw) -> dict[str, t.Any]:
     tasks = [task for task in world["tasks"] if task["ServiceID"] == service["ID"]]
     running = sum(map(is_running, tasks))
     mode = service["Spec"]["Mode"]
-    desired = sum(task["DesiredState"] == "running" for task in tasks)
-    wanted = int(mode["Replicated"].get("Replicas", 1)) if "Replicated" in mode else desired
-    if running >= wanted and (wanted or "Replicated" in mode):
+    if "Replicated" in mode:
+        wanted = int(mode["Replicated"].get("Replicas", 1))
+    else:
+        wanted = sum(_takes(node, service["Spec"]) for node in world["nodes"])
+    if running >= wanted:
         return {}
     errors = [task["Status"].get("Err") for task in sorted(tasks, key=lambda task: str(task.get("UpdatedAt", "")))]
     return {"running": running, "wanted": wanted, "error": next((error for error in reversed(errors) if error), "")}
+
+
+def _takes(node: Raw, spec: Raw) -> bool:
+    """Whether a global service shall have a task on the node."""
+    usable = node["Status"]["State"] == "ready" and node["Spec"]["Availability"] == "active"
+    platforms = (spec["TaskTemplate"].get("Placement") or {}).get("Platforms") or []
+    return (
+        usable
+        and placement.runs(node, platforms)
+        and all(placement.meets(node, one) for one in specs.constraints(spec))
+    )
 
 
 def _at_rest(spec: Raw) -> dict[str, t.Any]:
@@ -180,16 +219,21 @@ def _named(kept: Raw, kind: str) -> set[str]:
     return seen
 
 
-def _translated(spec: Raw, ids: Ids, lenient: bool = False) -> dict[str, t.Any]:
+def _translated(spec: Raw, ids: Ids, lenient: bool = False, by_name: bool = True) -> dict[str, t.Any]:
     """The spec with every reference replaced by what O(ids) has for it, by kind; a name stays as it is.
 
-    Raises C(ReplatformError) for one that is not there, unless O(lenient).
+    With O(by_name) a predefined network is no more than that. Raises C(ReplatformError) for a reference that is not there,
+    unless O(lenient).
     """
 
     def replace(kind: str, value: str) -> str:
         if value in ids[kind]:
             return ids[kind][value]
-        if lenient or value in ids[kind].values():
+        if value in ids[kind].values():
+            return value
+        if kind == "network" and (lenient or value in _PREDEFINED):
+            return _UNTOLD if by_name else value
+        if lenient:
             return value
         raise ReplatformError(
             f"service {spec['Name']} names the {kind} {value}, which was not kept: write in the file, in place of it, the name of one that is"
@@ -231,11 +275,20 @@ def _kept_names(kept: Raw) -> Ids:
 
 def _world_names(world: Raw) -> Ids:
     names = {kind: {_id_of(thing): name_of(thing) for thing in world[kind]} for kind in KINDS}
-    return {**names, "node": {node["ID"]: node["Description"]["Hostname"] for node in world["nodes"]}}
+    return {**names, "node": {node["ID"]: node["Description"]["Hostname"] for node in _nodes(world)}}
 
 
 def _world_ids(world: Raw) -> Ids:
     return {kind: {name: found for found, name in names.items()} for kind, names in _world_names(world).items()}
+
+
+def _nodes(world: Raw) -> list[Raw]:
+    """The nodes but for those that are down: one that has left is listed until it is removed, beside the one that it came back as."""
+    return [node for node in world["nodes"] if node["Status"]["State"] != "down"]
+
+
+def _hostnames(world: Raw) -> set[str]:
+    return {node["Description"]["Hostname"] for node in _nodes(world)}
 
 
 def _id_of(thing: Raw) -> str:

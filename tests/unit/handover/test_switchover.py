@@ -299,13 +299,20 @@ def test_one_that_came_back_on_an_empty_volume_is_refused(state, turned):
 
 
 def test_a_standby_whose_wal_is_gone_is_seeded_anew_and_one_that_is_only_late_is_waited_for():
-    late = replace(STANDBY, streaming=False, facts=Facts(tables=3))
+    late = replace(STANDBY, streaming=False, asked=96, facts=Facts(tables=3))
     kept = replace(PRIMARY, lsn=900, oldest=500)
     assert switchover.next_step(World(AT_A, late, kept), TO_B).name == "seed"
-    for primary in (replace(kept, reserved=True), replace(kept, oldest=100)):
-        assert switchover.next_step(World(AT_A, late, primary), TO_B).name == "wait_for_stream"
-    for one in (replace(late, lsn=0), replace(late, streaming=True)):
-        assert switchover.next_step(World(AT_A, one, kept), TO_B).name != "seed"
+    turned = replace(kept, timeline=3, forks={1: 400, 2: 450})
+    assert switchover.next_step(World(AT_A, replace(late, timeline=2), turned), TO_B).name == "seed"
+    # It has the WAL; it has more of its own to replay; it has a timeline that the primary does not know.
+    for one, primary in (
+        (late, replace(kept, oldest=100)),
+        (replace(late, asked=600), kept),
+        (replace(late, asked=0), kept),
+        (replace(late, timeline=2), kept),
+    ):
+        assert switchover.next_step(World(AT_A, one, primary), TO_B).name == "wait_for_stream"
+    assert switchover.next_step(World(AT_A, replace(late, streaming=True), kept), TO_B).name == "pause"
 
 
 def test_a_copy_says_what_it_is_made_over():

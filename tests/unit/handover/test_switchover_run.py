@@ -42,7 +42,7 @@ SEEN = {
     "marked": "0000000A 192.0.2.14:5432",
     "slot": True,
     "oldest": "0000000100000003",
-    "reserved": True,
+    "asked": "0/3000000",
     "followed": False,
     "credentials": True,
     "seeding": False,
@@ -96,7 +96,7 @@ def test_a_standby_that_has_replayed_a_shutdown():
     assert one.streaming and one.follows == "192.0.2.14:5432"
     assert one.shut_down == one.lsn == 0x30000A0
     assert (one.marked, one.marked_timeline) == ("192.0.2.14:5432", 10)
-    assert (one.oldest, one.reserved) == ((1 << 32) + 3 * (16 << 20), True)
+    assert (one.oldest, one.asked) == ((1 << 32) + 3 * (16 << 20), 0x3000000)
 
 
 def test_one_that_follows_another_or_was_not_shut_down():

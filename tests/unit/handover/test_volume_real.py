@@ -213,7 +213,6 @@ def test_a_window_that_is_over_does_not_end_what_was_proven_in_it(pair):
     assert names(pair.run("equal")) == ["compare"]
 
 
-
 @pytest.mark.parametrize("state", ["checked", "ahead"])
 def test_a_disk_that_is_too_small_is_found_before(pair, monkeypatch, state):
     (pair.swarm / "file").write_text("words")

@@ -132,7 +132,7 @@ class Engine:
 
     def _post_json(self, _url, data, headers):
         networks = {one["Id"] for one in self.things["network"]}
-        assert {one["Target"] for one in data["TaskTemplate"].get("Networks", [])} <= networks
+        assert {one["Target"] for one in data["TaskTemplate"].get("Networks", [])} <= networks | {"host"}
         assert not headers
         self._write("service", {"ID": f"now-{data['Name']}", "Spec": data}, None)
 
@@ -297,6 +297,48 @@ def test_a_service_that_is_there_and_another_is_refused_by_name():
         engine.things["service"].append({"ID": "x", "Spec": raw.service("web", replicas=7)["Spec"]})
 
     assert "shop_web are there and not as they were kept" in refused(another)
+
+
+def test_a_service_that_was_given_other_tasks_or_is_being_drained_since_is_the_same():
+    engine = Engine()
+    restore(engine)
+    web, logs = engine.things["service"][2], engine.things["service"][1]
+    web["Spec"]["Mode"] = {"Replicated": {"Replicas": 7}}
+    logs["Spec"] = specs.pin(logs["Spec"], "m2")
+    assert restore(engine)["steps"] == []
+
+
+def test_a_node_that_has_left_and_come_back_is_the_one_that_is_there():
+    engine = Engine()
+    engine.nodes_.append({**engine.nodes_[1], "ID": "old", "Status": {"State": "down", "Addr": ""}})
+    restore(engine)
+    database = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}["shop_db"]
+    assert database["TaskTemplate"]["Placement"]["Constraints"][0] == "node.id==m2"
+
+
+def test_a_global_service_that_no_node_takes_is_not_waited_for():
+    services = stack_services()
+    services[2]["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": ["node.labels.gpu==yes"]}
+    engine = Engine()
+    engine.tasks = lambda: [task for task in Engine.tasks(engine) if task["ServiceID"] != "now-shop_logs"]
+    assert "as they were kept" in restore(engine, what_was_kept(services))["reason"]
+
+
+def test_a_predefined_network_goes_by_its_name_and_is_the_same_afterwards():
+    what, engine = what_was_kept(), Engine()
+    what["specs"]["shop_logs"]["TaskTemplate"]["Networks"] = [{"Target": "host"}]
+    restore(engine, what)
+    made = engine.things["service"][1]["Spec"]
+    assert made["TaskTemplate"]["Networks"] == [{"Target": "host"}]
+    made["TaskTemplate"]["Networks"] = [{"Target": "an ID that nobody lists"}]
+    assert restore(engine, what)["steps"] == []
+
+
+def test_check_mode_foresees_the_nodes_that_have_not_joined_yet():
+    engine = Engine()
+    engine.nodes_.pop()
+    one = operations.Restoration(engine, "shop", what_was_kept(), VALUES, foresee=True)
+    assert operation.perform(one, "swarm_stack", "shop", PARAMS, True)["changed"]
 
 
 def test_no_manager_is_refused():
