@@ -157,7 +157,8 @@ def no_login(monkeypatch):
     monkeypatch.setattr(auth, "get_config_header", lambda _client, _registry: None)
 
 
-def restore(engine, what=None, values=VALUES, check_mode=False):
+def restore(engine, what=None, values=None, check_mode=False):
+    values = VALUES if values is None else values
     one = operations.Restoration(engine, "shop", what or what_was_kept(), values)
     return operation.perform(one, "swarm_stack", "shop", PARAMS, check_mode)
 
@@ -245,7 +246,7 @@ def test_a_job_is_left_out_and_said():
     assert len(engine.services()) == 2
 
 
-def refused(change=lambda what, engine: None, values=VALUES):
+def refused(change=lambda what, engine: None, values=None):
     what, engine = what_was_kept(), Engine()
     change(what, engine)
     before = engine.writes
