@@ -189,7 +189,7 @@ class Restoration(SwarmOperation):
     def observe(self) -> dict[str, t.Any]:
         world = super().observe()
         with api_errors("read what the Swarm has"):
-            for kind in restoration.KINDS:
+            for kind in stack.KINDS:
                 world[kind] = getattr(self.client, f"{kind}s")() if world["nodes"] else []
         # Those that one host alone knows have names of their own.
         world["network"] = [network for network in world["network"] if network.get("Scope") == "swarm"]

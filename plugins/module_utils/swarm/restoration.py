@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import placement, spare, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.stack import KINDS, thing_id, thing_name
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
     STACK_LABEL,
     Raw,
@@ -24,8 +25,6 @@ from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state impo
 
 Ids = t.Mapping[str, t.Mapping[str, str]]
 
-# In the order in which they are made: a service names all of them.
-KINDS = ("network", "secret", "config")
 _NODE = re.compile(r"^(\s*node\.id\s*[!=]=\s*)(\S+)(\s*)$")
 # What every Engine has; a Swarm tells neither their IDs nor that they are there.
 _PREDEFINED = {"host", "bridge", "none"}
@@ -86,7 +85,7 @@ def services(kept: Raw) -> dict[str, dict[str, t.Any]]:
 
 def missing(world: Raw, kept: Raw, kind: str) -> list[dict[str, t.Any]]:
     """What was kept of a kind, belongs to the stack or is named by a service of it, and is not there."""
-    there = {name_of(thing) for thing in world[kind]}
+    there = {thing_name(thing) for thing in world[kind]}
     named = _named(kept, kind)
     return [
         thing
@@ -127,11 +126,6 @@ def simulate(world: Raw, step: Step, kept: Raw) -> dict[str, t.Any]:
         after["tasks"] = [task for task in after["tasks"] if task["ServiceID"] != service["ID"]]
         after["tasks"] += [{"ServiceID": service["ID"], **state}] * max(1, step.data["wanted"])
     return after
-
-
-def name_of(thing: Raw) -> str:
-    """The name of a network, secret or config as the API gives it."""
-    return str(thing["Name"] if "Name" in thing else thing["Spec"]["Name"])
 
 
 def _refused(world: Raw, kept: Raw, wanted: Raw, there: Raw, given: t.Collection[str]) -> str:
@@ -274,7 +268,7 @@ def _kept_names(kept: Raw) -> Ids:
 
 
 def _world_names(world: Raw) -> Ids:
-    names = {kind: {_id_of(thing): name_of(thing) for thing in world[kind]} for kind in KINDS}
+    names = {kind: {thing_id(thing): thing_name(thing) for thing in world[kind]} for kind in KINDS}
     return {**names, "node": {node["ID"]: node["Description"]["Hostname"] for node in _nodes(world)}}
 
 
@@ -289,7 +283,3 @@ def _nodes(world: Raw) -> list[Raw]:
 
 def _hostnames(world: Raw) -> set[str]:
     return {node["Description"]["Hostname"] for node in _nodes(world)}
-
-
-def _id_of(thing: Raw) -> str:
-    return str(thing.get("ID") or thing["Id"])

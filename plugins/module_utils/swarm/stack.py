@@ -39,7 +39,7 @@ def next_removal(world: Raw, stack: str, handed_over: t.Collection[str]) -> Deci
         return Step("wait_for_tasks", {"tasks": len(left)}, changes=False)
     for kind in KINDS:
         for thing in world[kind]:
-            return Step(f"remove_{kind}", {kind: _thing_name(thing), "id": _thing_id(thing)})
+            return Step(f"remove_{kind}", {kind: thing_name(thing), "id": thing_id(thing)})
     return Done(f"stack {stack} is gone")
 
 
@@ -52,7 +52,7 @@ def simulate_removal(world: Raw, step: Step) -> dict[str, t.Any]:
     elif kind == "service":
         after["services"] = [service for service in after["services"] if service["ID"] != step.data["id"]]
     else:
-        after[kind] = [thing for thing in after[kind] if _thing_id(thing) != step.data["id"]]
+        after[kind] = [thing for thing in after[kind] if thing_id(thing) != step.data["id"]]
     return after
 
 
@@ -114,9 +114,11 @@ def _stack_of(task: Raw) -> str | None:
     return labels.get(STACK_LABEL)
 
 
-def _thing_id(thing: Raw) -> str:
+def thing_id(thing: Raw) -> str:
+    """The ID of a network, secret or config as the API gives it."""
     return str(thing.get("ID") or thing["Id"])
 
 
-def _thing_name(thing: Raw) -> str:
+def thing_name(thing: Raw) -> str:
+    """Its name."""
     return str(thing["Name"] if "Name" in thing else thing["Spec"]["Name"])
