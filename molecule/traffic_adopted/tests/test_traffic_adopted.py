@@ -70,6 +70,11 @@ def test_nothing_but_routes_came_into_the_folder_of_the_adopted() -> None:
     assert on(ADOPTED).run("systemctl cat replatform-edge.service").rc != 0
 
 
+def test_the_adopted_was_given_back_with_its_routes() -> None:
+    assert not on(ADOPTED).file("/usr/local/lib/replatform/edge").exists
+    assert not on(ADOPTED).file("/etc/replatform/edge").exists
+
+
 def test_clients_saw_the_renewed_certificate() -> None:
     served = (
         on(OWN).check_output("openssl x509 -in /etc/replatform/tls/edge.pem -noout -serial").removeprefix("serial=")
