@@ -61,6 +61,13 @@ options:
     description: Branch for the commit, made at HEAD unless it is there. Not used with O(state=restored).
     type: str
     default: replatform-archive
+  added:
+    description:
+      - Contents of text files by path, from the root, that the run's commit adds where git has nothing; V(restored) takes them out
+        again. A file that git has stays as it is.
+      - Not used with O(state=restored).
+    type: dict
+    default: {}
   remote:
     description:
       - Name of a remote of the repository that O(branch) is pushed to once the commit is made, as a new branch. The run
@@ -244,6 +251,7 @@ def main() -> None:
             **SURVEY_OPTIONS,
             "backup_path": {"type": "path", "required": True},
             "backup_keep": {"type": "int", "default": 5},
+            "added": {"type": "dict", "default": {}},
             "branch": {"type": "str", "default": "replatform-archive"},
             "remote": {"type": "str", "default": ""},
             "allow_dirty": {"type": "bool", "default": False},
@@ -283,6 +291,7 @@ def main() -> None:
         categories=params["categories"],
         remote=params["remote"],
         backup_keep=params["backup_keep"],
+        added={str(path): str(text).encode() for path, text in params["added"].items()},
     )
     try:
         result = archive(

@@ -27,7 +27,7 @@ NOTHING = Plan((), {}, 0, (), ())
 @dataclass(frozen=True)
 class Wanted:
     """What the inventory asks for. O(root_limit): the root must hold fewer files than this. O(remote): where the branch is
-    pushed to; empty for nowhere. O(backup_keep): how many backups stay; 0 for all."""
+    pushed to; empty for nowhere. O(backup_keep): how many backups stay; 0 for all. O(added): as RV(model.Intent)'s."""
 
     branch: str
     root_limit: int = 100
@@ -37,6 +37,7 @@ class Wanted:
     categories: t.Mapping[str, str] = field(default_factory=dict)
     remote: str = ""
     backup_keep: int = 5
+    added: t.Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def restores(self) -> bool:

@@ -45,7 +45,8 @@ class Move:
 class Edit:
     """New content for O(path), which is where the file is after the moves.
 
-    O(kind) is C(rewrite) (names of moved files in a file that uses them), C(link) (a symlink's text) or C(generated).
+    O(kind) is C(rewrite) (names of moved files in a file that uses them), C(link) (a symlink's text), C(generated) (what the
+    archive says of itself) or C(added) (a file that the run was given).
     O(before) is what the work tree holds, None when nothing; O(after) None removes the file. O(changes) are the line, old
     and new token of a rewrite. O(oid) and O(new_oid) are git's names of both contents, filled in when the ledger is opened.
     """
@@ -66,13 +67,14 @@ class Intent:
 
     O(state) is C(archived) (only what goes to the archive) or C(organised) (scripts by purpose too). O(on_reference) says
     what becomes of a file that is used: C(keep), C(rewrite) its users, or C(fail). O(base) is the commit that the run
-    starts from; O(categories) describe categories in a line.
+    starts from; O(categories) describe categories in a line. O(added) are contents by path, for where nothing is.
     """
 
     state: str = "organised"
     on_reference: str = "keep"
     base: str = ""
     categories: t.Mapping[str, str] = field(default_factory=dict)
+    added: t.Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

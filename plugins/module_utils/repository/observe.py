@@ -55,9 +55,8 @@ class Observer:
         """The survey of the work tree as it was when nothing was under way."""
         if self._seen is None:
             entries, mark = listing(self._git)
-            intent = Intent(
-                self._wanted.state, self._wanted.on_reference, self._checkout.head(), self._wanted.categories
-            )
+            wanted = self._wanted
+            intent = Intent(wanted.state, wanted.on_reference, self._checkout.head(), wanted.categories, wanted.added)
             self._seen = survey(self._git, self._classifier, intent, entries, mark)
         return self._seen
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.repository import links
+from ansible_collections.sophia.replatform.plugins.module_utils.repository import added, links
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.catalogue import catalogue
 from ansible_collections.sophia.replatform.plugins.module_utils.repository.model import (
     SUBMODULE,
@@ -51,9 +51,11 @@ def make_plan(look: Look, intent: Intent) -> Plan:
     usage = Usage(look, intent, moving)
     moves = tuple(usage.moving[path] for path in sorted(usage.moving))
     generated = catalogue(moves, look, intent)
-    edits = sorted([*usage.edits(), *generated.edits], key=lambda edit: edit.path)
+    given = added.added(look, intent)
+    edits = sorted([*usage.edits(), *generated.edits, *given], key=lambda edit: edit.path)
     root = sorted(entry.path for entry in look.entries if entry.size >= 0 and in_root(entry.path))
-    faults = [*_faults(moves, [edit.path for edit in generated.edits], look), *generated.faults]
+    faults = [*_faults(moves, [edit.path for edit in (*generated.edits, *given)], look), *generated.faults]
+    faults += added.faults(given, look)
     if intent.on_reference == "fail" and usage.used:
         faults.append(
             f"repository_on_reference is fail and these are in use: {few(usage.used)}: change what uses them, or keep them"
@@ -62,7 +64,7 @@ def make_plan(look: Look, intent: Intent) -> Plan:
         moves=moves,
         kept={**kept, **usage.kept, **generated.kept},
         root_before=len(root),
-        remaining=tuple(path for path in root if path not in usage.moving),
+        remaining=tuple(sorted({*root, *(edit.path for edit in given if in_root(edit.path))} - usage.moving.keys())),
         faults=tuple(faults),
         edits=tuple(edits),
     )

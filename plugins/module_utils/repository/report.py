@@ -101,7 +101,11 @@ def forecast(repository: Repository, deeds: t.Sequence[Deed]) -> dict[str, t.Any
         "commit": None,
         "pushed": None,
         "root_files_before": before,
-        "root_files_after": before + sum(in_root(move.destination) - in_root(move.source) for move in moves),
+        "root_files_after": before
+        + sum(in_root(move.destination) - in_root(move.source) for move in moves)
+        + sum(
+            in_root(edit.path) * ((edit.before is None) - (edit.after is None)) for deed in deeds for edit in deed.edits
+        ),
         "protected_changed": None,
         "backup": None,
     }

@@ -51,7 +51,8 @@ class Box(Sandbox):
         settings = self.settings(
             author={"name": "a", "email": "a@example.com", "date": DATE}, now=lambda: 1_000_000_000.0
         )
-        wanted = self.wanted(state=state, on_reference="rewrite", remote="origin", backup_keep=1)
+        added = {"DONE.md": b"done\n"}
+        wanted = self.wanted(state=state, on_reference="rewrite", remote="origin", backup_keep=1, added=added)
         return archive(
             settings,
             wanted,
@@ -234,12 +235,12 @@ def dying(name: str, number: int) -> None:
 
 # For each way and each function, the calls that are died at: first and last. There is no other after the last.
 CALLS = {
-    ("organised", "rename"): (1, 11),
+    ("organised", "rename"): (1, 12),
     ("organised", "replace"): (1, 5),
     ("organised", "symlink"): (1, 2),
     ("organised", "rmdir"): (1, 3),
     ("restored", "rename"): (1, 11),
-    ("refused", "rename"): (11, 19),
+    ("refused", "rename"): (12, 20),
 }
 
 

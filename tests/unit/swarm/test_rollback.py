@@ -119,7 +119,7 @@ def test_k3s_may_not_go_while_it_gets_traffic(tmp_path, edge):
 def test_after_the_retirement_the_way_back_is_named(tmp_path, edge):
     code, output = unused(tmp_path, edge, running=0)
     assert code != 0
-    assert 'playbooks/swarm_restore.yml first, which makes them as they were kept' in output
+    assert "playbooks/swarm_restore.yml first, which makes them as they were kept" in output
     assert 'docs/phase4-cutover.md, "After the retirement"' in output
     assert "## After the retirement" in (ROOT / "docs/phase4-cutover.md").read_text()
 
