@@ -137,6 +137,20 @@ EXAMPLES = r"""
         reason: Scripts live in scripts/
         destination: scripts/deployment
 
+- name: Move the files of a stack that runs elsewhere by now, and say so in the same commit
+  sophia.replatform.repo_archive:
+    path: /srv/platform
+    backup_path: /srv/platform.backups
+    state: archived
+    branch: main
+    phase: cutover
+    rules:
+      - category: legacy-deployments
+        patterns: [/docker-stack.yml]
+        reason: The stack runs on K3s
+    added:
+      MIGRATED.md: "The stack runs on K3s since {{ now().date() }}.\n"
+
 - name: Put everything back
   sophia.replatform.repo_archive:
     path: /srv/platform

@@ -15,14 +15,15 @@ KIND = "added"
 def added(look: Look, intent: Intent) -> tuple[Edit, ...]:
     """The edits that add what is not there yet. What git has at a path stays as it is."""
     tracked = {entry.path for entry in look.entries if entry.tracked}
-    missing = sorted(intent.added.items())
-    return tuple(Edit(path, KIND, REGULAR, None, content) for path, content in missing if path not in tracked)
+    missing = [path for path in sorted(intent.added) if path not in tracked and stays_inside(path)]
+    return tuple(Edit(path, KIND, REGULAR, None, intent.added[path]) for path in missing)
 
 
-def faults(edits: t.Iterable[Edit], look: Look) -> t.Iterator[str]:
+def faults(look: Look, intent: Intent) -> t.Iterator[str]:
     """Why one of them can not be added."""
-    for edit in edits:
-        if not stays_inside(edit.path):
-            yield f"added: '{shown(edit.path)}' leads outside the repository: name a path below its root"
-        elif look.read(edit.path) is not None or edit.path in look.links:
+    for path in sorted(intent.added):
+        if not stays_inside(path):
+            yield f"added: '{shown(path)}' leads outside the repository: name a path below its root"
+    for edit in added(look, intent):
+        if look.read(edit.path) is not None or edit.path in look.links:
             yield f"added: {shown(edit.path)} is in the work tree but not in git: commit or remove it"

@@ -55,7 +55,7 @@ def make_plan(look: Look, intent: Intent) -> Plan:
     edits = sorted([*usage.edits(), *generated.edits, *given], key=lambda edit: edit.path)
     root = sorted(entry.path for entry in look.entries if entry.size >= 0 and in_root(entry.path))
     faults = [*_faults(moves, [edit.path for edit in (*generated.edits, *given)], look), *generated.faults]
-    faults += added.faults(given, look)
+    faults += added.faults(look, intent)
     if intent.on_reference == "fail" and usage.used:
         faults.append(
             f"repository_on_reference is fail and these are in use: {few(usage.used)}: change what uses them, or keep them"

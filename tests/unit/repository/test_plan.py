@@ -515,6 +515,40 @@ def test_what_the_catalogue_meets_is_told():
     assert "rename it" in result.faults[0]
 
 
+# What is added
+
+
+def test_what_is_given_is_added_where_git_has_nothing():
+    result = plan(
+        files={"there.md": b"1"}, intent=Intent(added={"there.md": b"2", "new.md": b"3", "docs/new.md": b"4"})
+    )
+    assert edited(result) == {"new.md": b"3", "docs/new.md": b"4"}
+    assert (result.root_before, result.remaining, result.faults) == (1, ("new.md", "there.md"), ())
+
+
+def test_nothing_is_added_where_it_all_is():
+    assert plan(files={"there.md": b"1"}, intent=Intent(added={"there.md": b"2"})).is_empty
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("../up.md", "leads outside the repository"),
+        ("/up.md", "leads outside the repository"),
+        (".git/config", "leads outside the repository"),
+        ("mine.md", "commit or remove it"),
+        ("way.md", "commit or remove it"),
+        ("MINE.md", "destinations collide"),
+        ("link/new.md", "lead through a symbolic link"),
+    ],
+)
+def test_what_can_not_be_added_forbids_the_run(path, why):
+    mine = [Entry("mine.md", size=1), Entry("way.md", "120000", size=1)]
+    there = {"files": {"mine.md": b"1"}, "links": {"link": "x", "way.md": "mine.md"}}
+    result = plan(entries=mine, **there, intent=Intent(added={path: b"2"}))
+    assert any(why in fault for fault in result.faults)
+
+
 # Any tree
 
 NAMES = ["a", "b", "c.sh", "d", "e.md"]
