@@ -1,0 +1,147 @@
+"""What role swarm_restoration refuses, with stand-ins for the modules that ask an Engine: in one line, before anything is made."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[3]
+HOSTS = ("m1", "m2", "w1")
+# An Engine answers what is in its file; what the stack is asked for is written down.
+INFO = """#!{python}
+import json, os
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec={{"stack": {{"type": "str"}}}}, supports_check_mode=True)
+module.exit_json(**json.load(open(os.path.join({folder!r}, os.environ["ENGINE"] + ".engine"))))
+"""
+STACK = """#!{python}
+from ansible.module_utils.basic import AnsibleModule
+options = ("stack", "state", "kept", "journal", "deadline")
+module = AnsibleModule(
+    argument_spec={{**dict.fromkeys(options, {{}}), "secrets": {{"type": "dict", "no_log": True}}}}, supports_check_mode=True
+)
+with open({folder!r} + "/asked", "a") as file:
+    file.write("look\\n" if module.check_mode else "make\\n")
+module.fail_json(msg="the values of database_password are not known")
+"""
+KEPT = {
+    "nodes": [
+        {
+            "id": f"id-{name}",
+            "hostname": name,
+            "role": role,
+            "labels": {},
+            "availability": "active",
+            "state": "ready",
+            "address": "192.0.2.1",
+        }
+        for name, role in zip(HOSTS, ("manager", "manager", "worker"))
+    ],
+    "objects": {"networks": [], "configs": [], "secrets": [{"id": "s1", "name": "database_password", "own": True}]},
+    "specs": {},
+}
+NONE = {"swarm": "inactive", "is_manager": False, "node_id": "", "nodes": []}
+
+
+class Stage:
+    """Three hosts that are in no Swarm; m1 has what was kept."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        mine = folder / "collections/ansible_collections/sophia/replatform"
+        (mine / "plugins/modules").mkdir(parents=True)
+        (mine / "roles").mkdir()
+        (mine / "roles/swarm_restoration").symlink_to(ROOT / "roles/swarm_restoration")
+        for name, text in (("swarm_stack_info", INFO), ("swarm_stack", STACK)):
+            (mine / f"plugins/modules/{name}.py").write_text(text.format(python=sys.executable, folder=str(folder)))
+        for host in HOSTS:
+            (folder / host).mkdir()
+            self.engine(host)
+        self.keep("m1", KEPT)
+
+    def engine(self, host: str, **seen: t.Any) -> None:
+        (self.folder / f"{host}.engine").write_text(json.dumps({**NONE, "hostname": host, **seen}))
+
+    def keep(self, host: str, kept: dict[str, t.Any]) -> None:
+        (self.folder / host / "swarm-shop.json").write_text(json.dumps(kept))
+
+    def play(self, hosts: t.Sequence[str] = HOSTS, **variables: t.Any) -> str:
+        """What was said by a run that failed and changed nothing."""
+        every = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "swarm_restoration_stack": "shop",
+            "swarm_restoration_state_dir": f"{self.folder}/{{{{ inventory_hostname }}}}",
+            **variables,
+        }
+        inventory = {"all": {"hosts": dict.fromkeys(hosts), "vars": every}}
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        play = {
+            "hosts": "all",
+            "gather_facts": False,
+            "any_errors_fatal": True,
+            "environment": {"ENGINE": "{{ inventory_hostname }}"},
+            "roles": ["sophia.replatform.swarm_restoration"],
+        }
+        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
+        environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
+        ran = subprocess.run(
+            ["ansible-playbook", "-i", "hosts.yml", "play.yml"],
+            cwd=self.folder,
+            env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"), "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        output = " ".join((ran.stdout + ran.stderr).split())
+        assert ran.returncode != 0, output
+        assert "changed=1" not in output
+        return output
+
+    def asked(self) -> list[str]:
+        file = self.folder / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture(name="stage")
+def stage_fixture(tmp_path: pathlib.Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_nothing_was_kept(stage: Stage) -> None:
+    (stage.folder / "m1/swarm-shop.json").unlink()
+    assert "swarm-shop.json is on no host of this play" in stage.play()
+
+
+def test_two_hosts_have_something(stage: Stage) -> None:
+    stage.keep("w1", KEPT)
+    assert "is on m1, w1; name the host whose file counts in swarm_restoration_host" in stage.play()
+    assert "the values of" in stage.play(swarm_restoration_host="w1")
+
+
+def test_a_node_of_then_is_no_host_now(stage: Stage) -> None:
+    output = stage.play(hosts=("m1", "m2"))
+    assert "w1 were nodes of the Swarm and are no hosts of this play: add them to the inventory's groups" in output
+    assert stage.asked() == []
+
+
+def test_hosts_are_in_another_swarm(stage: Stage) -> None:
+    stage.engine("w1", swarm="active", node_id="of-another")
+    output = stage.play()
+    assert "w1 are in a Swarm that m1 does not manage: have them leave it first" in output
+    assert stage.asked() == []
+
+
+def test_what_can_not_be_made_is_refused_before_there_is_a_swarm(stage: Stage) -> None:
+    output = stage.play()
+    assert "the values of database_password are not known" in output
+    assert "Begin the Swarm where it was led" not in output
+    assert stage.asked() == ["look"]
