@@ -30,6 +30,7 @@ class Repository:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
+        self.swarm = "inactive"
         self.path = folder / "shop"
         for name, content in FILES.items():
             file = self.path / name
@@ -67,6 +68,8 @@ class Repository:
             "cutover_stack": "shop",
             "cutover_services": [{"name": "web"}],
             "cutover_groups": ["shop"],
+            "cutover_swarm_hosts": ["c1"],
+            "cutover_seen": {"swarm": self.swarm},
         }
         (self.folder / "artifacts").mkdir(exist_ok=True)
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"c1": None}, "vars": variables}}))
@@ -170,3 +173,36 @@ def test_another_branch_is_refused_in_one_line(shop: Repository) -> None:
         code, changed, output = shop.play(tasks)
         assert (code, changed, shop.commits()) == (2, 0, commits)
         assert "is on branch elsewhere, not on migration (cutover_branch); switch to it, then run this again" in output
+
+
+def test_it_is_not_said_while_there_is_a_swarm(shop: Repository) -> None:
+    shop.swarm = "active"
+    code, changed, output = shop.play("breadcrumbs")
+    assert (code, changed, shop.commits()) == (2, 0, 1)
+    assert "c1 are in a Swarm or were not looked at; run playbooks/phase4_cutover.yml without limits" in output
+
+
+def test_what_is_said_comes_from_the_evidence(shop: Repository) -> None:
+    report = {
+        "phases": {
+            "cluster": {"seconds": 173.9, "ended": "2026-11-29T03:40:32Z"},
+            "cutover": {"seconds": None, "ended": None},
+        },
+        "cluster": {"nodes": [{"name": "n1", "ready": True}, {"name": "n2", "ready": False}]},
+        "cutover": {
+            "requests": {"total": 677097, "failed": 0},
+            "steps": [
+                {"service": "web", "weight": 10, "in_effect_ms": 117},
+                {"service": "web", "weight": 100, "in_effect_ms": 260},
+            ],
+        },
+    }
+    (shop.folder / "artifacts").mkdir()
+    (shop.folder / "artifacts/report.json").write_text(json.dumps(report))
+    assert shop.play("breadcrumbs")[0] == 0
+    said = (shop.path / "MIGRATION_COMPLETE.md").read_text()
+    assert "| requests through the edge while it was migrated | 677097, of which 0 failed |" in said
+    assert "| phase cluster | ended 2026-11-29T03:40:32Z, 174 s |" in said
+    assert "phase cutover" not in said
+    assert "| nodes of K3s that are Ready | n1 |" in said
+    assert "| weights that were changed | 2, in effect within 260 ms |" in said
