@@ -128,3 +128,31 @@ def test_a_cluster_that_cannot_say_who_has_the_data_is_no_proof(tmp_path, edge):
     code, output = unused(tmp_path, edge, required=True)
     assert code != 0
     assert "cutover_unused" not in output
+
+
+def shift_back(folder, *options, **variables):
+    """Traffic alone, up to where it would touch an edge."""
+    every = {
+        "edge_services": [SERVICES[0]],
+        "cutover_services": SERVICES,
+        "cutover_namespace": "shop",
+        "cutover_kubeconfig": str(folder / "none"),
+        **variables,
+    }
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": every}, "edge": {}}))
+    return play(folder, *options, playbook=ROOT / "playbooks/shift_back.yml")
+
+
+@pytest.mark.parametrize("options", [(), ("-e", "service=db"), ("-e", "service=webb")])
+def test_traffic_of_a_service_that_the_edge_does_not_have_can_not_go_back(tmp_path, options):
+    code, output = shift_back(tmp_path, *options)
+    assert code != 0
+    assert "is none; give -e service= all, or one of web" in output
+
+
+def test_where_the_cluster_does_not_answer_a_person_says_where_the_stores_are(tmp_path):
+    code, output = shift_back(tmp_path, "-e", "service=all")
+    assert code != 0
+    assert "nobody can say where the stores are: give -e stores_on_swarm=true" in output
+    code, output = shift_back(tmp_path, "-e", "service=all", "-e", "stores_on_swarm=true")
+    assert code == 0, output
