@@ -227,7 +227,8 @@ options:
         description:
           - A query for O(prometheus_url) that yields one number. C(<service>), C(<primary>) and C(<canary>) stand for Traefik's names
             of the service and its children, C(<interval>) for O(interval) as Prometheus writes it, such as C(10s).
-          - It is asked every 5 seconds and at the end of the watch. No value is a failed check at the end only.
+          - It is asked every 5 seconds and at the end of the watch. O(threshold) answers out of range in a row are a breach. No value is a
+            failed check at the end only.
         type: str
   prometheus_url:
     description: The Prometheus that answers the queries, such as C(http://127.0.0.1:9090).
@@ -235,7 +236,8 @@ options:
   prober_dir:
     description:
       - Folder of the prober's files on the edge host (C(prober_data_dir) of role C(prober)). What it counted as failed, whichever side answered, is
-        judged by the C(min) of C(request-success-rate) too. Without it the prober is not looked at.
+        judged by the C(min) of C(request-success-rate) too. One that writes nothing in an O(interval) of 3 seconds or more fails the
+        watch. Without it the prober is not looked at.
     type: path
   gates:
     description: What has to say yes before a weight is raised, in order.

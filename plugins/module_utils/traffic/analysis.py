@@ -83,11 +83,14 @@ def _judge_success(counts: Counts, lowest: float, final: bool) -> str:
 
 def _judge_duration(counts: Counts, highest: float, final: bool) -> str:
     p99 = counts.quantile_ms(0.99)
-    if p99 is None or p99 <= highest or counts.total < (_MIN_QUANTILE_SAMPLES if final else 1):
+    if p99 is None or counts.total < (_MIN_QUANTILE_SAMPLES if final else 1):
+        return ""
+    # Above the last bound nothing is told apart: at that bound it is one too many that was slower.
+    if p99 < highest or (p99 == highest and counts.slower_than(highest) <= 0.01 * counts.total):
         return ""
     if not final and not _no_chance(counts.slower_than(highest), counts.total, 0.01):
         return ""
-    return f"{DURATION} p99 {p99:.0f} ms is above {highest:g} ms"
+    return f"{DURATION} p99 {'' if p99 > highest else 'of more than '}{p99:.0f} ms is above {highest:g} ms"
 
 
 def _no_chance(bad: float, total: float, allowed: float) -> bool:

@@ -12,13 +12,12 @@ import typing as t
 class Beside:
     """Calls O(look) every O(every_s) seconds in a thread; it returns what is wrong, an empty string for nothing.
 
-    O(said) is what it said last.
+    O(said) is what it said last, O(row) how many looks up to the last one found something wrong.
     """
 
     def __init__(self, look: t.Callable[[], str], every_s: float) -> None:
         self._look, self._every_s = look, every_s
-        self.said = self._fault = ""
-        self._lock = threading.Lock()
+        self.said, self.row = "", 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -31,14 +30,7 @@ class Beside:
         finally:
             self._stop.set()
 
-    def take_fault(self) -> str:
-        """The last fault, once for each; else an empty string."""
-        with self._lock:
-            fault, self._fault = self._fault, ""
-            return fault
-
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            said = self._look()
-            with self._lock:
-                self.said, self._fault = said, said or self._fault
+            self.said = self._look()
+            self.row = self.row + 1 if self.said else 0

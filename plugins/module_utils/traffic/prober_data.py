@@ -11,12 +11,13 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics 
 
 
 class ProberData:
-    """Follows C(requests-*.jsonl) in O(folder) from their ends on."""
+    """Follows C(requests-*.jsonl) in O(folder) from their ends on. O(grown) says whether anything was written since, of any service."""
 
     def __init__(self, folder: str, service: str) -> None:
         self._folder, self._service = folder, service
         self._offsets = {path: os.path.getsize(path) for path in self._paths()}
         self._counts = Counts()
+        self.grown = False
 
     def read(self) -> Counts:
         """All that was counted since this object was made; durations are not read."""
@@ -30,6 +31,7 @@ class ProberData:
                 continue  # the prober removes old hours
             whole = grown[: grown.rfind(b"\n") + 1]
             self._offsets[path] = offset + len(whole)
+            self.grown = self.grown or bool(whole)
             for line in whole.splitlines():
                 self._add(line)
         return self._counts

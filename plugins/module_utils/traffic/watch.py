@@ -39,6 +39,8 @@ _QUERY_S = 5.0
 _TABLES_S = 0.1
 # The prober's line of the second in which the edge came back is written when that second is over.
 _PROBER_S = 1.5
+# A prober that runs writes a line for each second in which it asked.
+_PROBER_WRITES_S = 3.0
 # A watch is not begun anew more often.
 _AWAY = 3
 
@@ -147,7 +149,7 @@ class Watch:
         checks = Checks(plan.metrics, plan.threshold)
         client_checks = Checks([m for m in plan.metrics if m.min is not None], plan.threshold)
         checks.look(0.0, Counts())
-        fault, final = "", False
+        final = False
         while not (seen.breached or final):
             time.sleep(max(0.0, min(CHECK_S, begin + plan.interval - time.monotonic())))  # until the next check
             self._alive()
@@ -158,16 +160,29 @@ class Watch:
                 return None
             self._count(seen, now, start)
             # A server that hangs is asked less often than a row of failed checks lasts: what was said of it stands until it answers.
-            fault = probed.said or queried.take_fault()
-            if checks.look(seen.seconds, seen.canary, fault):
+            if checks.look(seen.seconds, seen.canary, probed.said):
                 seen.reason, seen.breached = checks.reason, True
+            # Each answer of Prometheus is a check, and there are few of them.
+            if queried.row >= plan.threshold:
+                seen.reason, seen.breached = queried.said, True
             if seen.clients is not None and client_checks.look(seen.seconds, seen.clients):
                 seen.reason, seen.breached = f"by the prober, {client_checks.reason}", True
             self._say(seen)
         if not seen.breached:
             whole = judge_canary(seen.canary, plan.metrics, final=True)
-            seen.reason = whole or fault or self._queries.last() or seen.verdict.reason
+            seen.reason = (
+                whole or self._by_the_prober(seen) or probed.said or self._queries.last() or seen.verdict.reason
+            )
         return seen
+
+    def _by_the_prober(self, seen: Watched) -> str:
+        """What the prober's answers of the whole watch say against the weight; it counts as failed what Traefik does not, such as a 404."""
+        if self._clients is None or seen.clients is None:
+            return ""
+        if not self._clients.grown and self._plan.interval >= _PROBER_WRITES_S:
+            return f"the prober wrote nothing into {self._plan.prober_dir} in {seen.seconds:.0f} s (prober_dir): start it, or leave prober_dir out"
+        reason = judge_canary(seen.clients, [m for m in self._plan.metrics if m.min is not None], final=True)
+        return f"by the prober, {reason}" if reason else ""
 
     def _read(self) -> Snapshot | None:
         try:

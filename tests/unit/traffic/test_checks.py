@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -9,10 +10,10 @@ import time
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic import connections, prometheus
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import connections, prometheus, watch
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis import Checks, Metric
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.beside import Beside
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts, parse
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts, Snapshot, parse
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.prober_data import ProberData
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.progress import Progress
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, Side
@@ -123,34 +124,66 @@ def test_a_query_without_a_value_is_wrong_only_at_the_end(monkeypatch):
     assert queries.look() == "b 10 is above 9"
 
 
-def test_what_is_looked_at_beside_a_watch_is_told_once():
-    looked = threading.Semaphore(0)
-    faults = iter(["gone"])
+def test_what_is_looked_at_beside_a_watch_stands_until_the_next_look_and_is_counted():
+    looked, go = threading.Semaphore(0), threading.Semaphore(0)
+    faults = iter(["gone", "gone", "", "again"])
 
     def look():
         looked.release()
-        return next(faults, "")
+        go.acquire()
+        return next(faults, "again")
 
-    beside = Beside(look, 0.001)
+    beside, rows = Beside(look, 0.001), []
     with beside.running():
-        for _look in range(3):
-            looked.acquire()
-    assert [beside.take_fault(), beside.take_fault()] == ["gone", ""]
-    assert beside.said == ""
+        looked.acquire()
+        for _look in range(4):
+            go.release()
+            looked.acquire()  # the next look: the one before is written down
+            rows.append((beside.row, beside.said))
+        go.release()
+    assert rows == [(1, "gone"), (2, "gone"), (0, ""), (1, "again")]
 
 
-def test_what_was_said_last_stands_until_the_next_look():
-    looked = threading.Semaphore(0)
+class FakeApi:
+    """A Traefik whose canary answers all that it is asked, with what Traefik does not count as failed."""
 
-    def look():
-        looked.release()
-        return "hangs"
+    def __init__(self) -> None:
+        self.total = 0.0
 
-    beside = Beside(look, 0.001)
-    with beside.running():
-        for _look in range(2):
-            looked.acquire()
-        assert beside.take_fault() == beside.said == "hangs"
+    def snapshot(self, _route):
+        self.total += 10
+        return Snapshot({"app-swarm": Counts(self.total), "app-k3s": Counts(self.total)}, {}, 1.0, 1.0)
+
+
+def watched(folder, plan, alive=lambda: None):
+    route = dataclasses.replace(ROUTE, weight=50, canary=Side("k3s", ()))
+    return watch.Watch(route, FakeApi(), plan, Progress(str(folder / "progress.json"), "app"), "watch", alive).run()
+
+
+def test_what_traefik_does_not_count_fails_the_watch_at_its_end(tmp_path):
+    def ask():
+        with (tmp_path / "requests-20261127T10.jsonl").open("a") as file:
+            file.write(json.dumps({"t": 1, "service": "app", "total": 20, "failed": 1}) + "\n")
+
+    plan = watch.Plan(interval=0.5, metrics=(Metric("request-success-rate", min=99.0),), prober_dir=str(tmp_path))
+    assert watched(tmp_path, plan).reason == ""
+    seen = watched(tmp_path, plan, ask)
+    assert seen.reason.startswith("by the prober, request-success-rate 95.00 %")
+    assert not seen.breached
+
+
+def test_a_prober_that_writes_nothing_fails_the_watch(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "_PROBER_WRITES_S", 0.3)
+    plan = watch.Plan(interval=0.4, metrics=(), prober_dir=str(tmp_path))
+    assert "the prober wrote nothing into" in watched(tmp_path, plan).reason
+
+
+def test_answers_of_prometheus_in_a_row_are_a_breach_before_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "_QUERY_S", 0.2)
+    monkeypatch.setattr(prometheus, "ask", lambda _url, _query: 7.0)
+    metrics = (Metric("queue", max=5, query="q"),)
+    seen = watched(tmp_path, watch.Plan(interval=60, threshold=3, metrics=metrics, prometheus_url="u"))
+    assert seen.breached and seen.reason == "queue 7 is above 5"
 
 
 def test_names_are_put_into_a_query():

@@ -184,6 +184,8 @@ def test_quantiles():
         (Counts(100, 1), True, ""),
         (Counts(20, 2), False, ""),
         (Counts(10, 5), True, "request-success-rate 50.00 %"),
+        (Counts(100, 0, {0.1: 50, 0.5: 98, float("inf"): 100}), True, "request-duration p99 of more than 500 ms"),
+        (Counts(100, 0, {0.1: 50, 0.5: 99, float("inf"): 100}), True, ""),
         (Counts(0, 0), True, ""),
         (Counts(100, 0, {0.1: 0, 1.0: 100, float("inf"): 100}), True, "request-duration p99 991 ms"),
     ],
