@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import swarm_raw as raw
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import (
     DeadlineError,
     RefusedError,
@@ -68,6 +69,7 @@ def test_what_is_unsafe_on_the_way_is_taken_back_first(fault, words, writes):
         run(swarm, "drained")
     assert swarm.specs()[0] == services
     assert swarm.specs()[1]["n2"] == nodes["n2"]
+    assert swarm.writes == 3 * writes - 1, "nothing is brought back to the node"
 
 
 @pytest.mark.parametrize("writes", WITHIN)
@@ -114,6 +116,26 @@ def test_a_deadline_of_anything_else_is_just_told(state, writes):
     assert swarm.specs() == before
 
 
+def test_a_node_of_a_swarm_that_goes_is_not_given_back():
+    going = {"may_stop": {"shop_api", "shop_web"}, "move": False}
+    swarm = fleet(die_at=0, after=True)
+    with pytest.raises(Killed):
+        run(swarm, "demoted", **going)
+    swarm.die_at = None
+    before = swarm.specs()
+    with pytest.raises(DeadlineError, match=r"'wait_for_tasks' is still to be done \([^()]*\)$"):
+        run(swarm, "demoted", deadline=0, **going)
+    assert swarm.specs() == before
+
+
+def test_check_mode_takes_nothing_back():
+    swarm, _before = cut_off(2)
+    left = swarm.specs()
+    with pytest.raises(DeadlineError, match=r"still to be done \([^()]*\)$"):
+        run(swarm, "drained", check=True, deadline=0)
+    assert swarm.specs() == left
+
+
 @pytest.mark.parametrize("writes", WITHIN)
 def test_a_write_that_fails_is_taken_back(writes):
     swarm = fleet(failing=(writes,))
@@ -153,6 +175,15 @@ def test_without_a_quorum_the_line_says_what_stays_and_the_mend(writes, stays):
     swarm.silent = 0
     run(swarm, "active")
     assert swarm.specs() == before
+
+
+def test_a_manager_that_is_none_any_more_says_what_stays():
+    swarm = fleet()
+    swarm.at = {2: lambda: setattr(swarm, "info", lambda: raw.info(manager=False))}
+    with pytest.raises(
+        ReplatformError, match="no manager.*host-n2 stays paused and shop_api pinned away from it; once"
+    ):
+        run(swarm, "drained")
 
 
 def test_a_taking_back_that_fails_says_both_faults():
