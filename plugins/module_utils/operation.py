@@ -10,7 +10,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import DeadlineError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import DeadlineError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step, drive
 
@@ -81,7 +81,10 @@ def alone(path: str, seconds: float, check_mode: bool = False) -> t.Iterator[Non
     if check_mode:
         yield
         return
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise ReplatformError(f"could not open the lock {path} ({exc.strerror}): run as root") from exc
     try:
         if wait_while(lambda: not _locked(fd), seconds)["waited_s"] >= seconds:
             raise DeadlineError(f"another run of the same operation still holds {path}: end it, or wait for it")

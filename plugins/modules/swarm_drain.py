@@ -12,8 +12,9 @@ description:
   - Swarm's own drain checks nothing, waits for nothing, and stops tasks before their replacements start. This module pauses
     the node, moves one service after the other with the replacement started first, waits for the real states of the tasks,
     and only then drains the node. What it changed in the specs of services it takes out again.
-  - It refuses, before anything is changed, what would lose a task, a service or the quorum. What fails once a drain has begun
-    is taken back.
+  - It refuses, before anything is changed, what would lose a task, a service or the quorum. What it meets of that once a drain has begun,
+    a deadline and a fault of the API end in the same line, and what had begun is taken back before. Where it can't be, because the
+    API gives no answer or the Swarm has no quorum, the line says what stays and that O(state=active) takes it back.
   - Runs on a manager. A run that was cut off is resumed by running it again, or taken back with O(state=active). While a replacement starts
     beside the task that still runs, it is waited for first, since Swarm might keep either.
 author: The sophia.replatform maintainers (@sophia-ai)
@@ -57,7 +58,11 @@ options:
     type: bool
     default: true
   move_timeout:
-    description: Seconds that the move of one service may take. Then the drain is taken back.
+    description:
+      - Seconds that the move of one service may take, the end of an update that somebody else has begun meanwhile, and the end of another
+        drain that began at the same moment. Then the drain is taken back.
+      - A drain that is taken back at its O(deadline), or after a fault of the API, gets as many seconds more for that, and before them as many
+        until the API answers.
     type: int
     default: 120
   rebalance:
@@ -74,7 +79,10 @@ notes:
     reservations.
   - Refused, too, are a node that is not ready, a Swarm with a manager that is not reachable, V(drained) for a manager without which there
     would be no quorum, the demotion of the last manager, a service whose update is paused, services in O(may_stop) whose restart policy would
-    never start them again, and a node while another is being drained. A service in mid-update is waited for.
+    never start them again, a service on the node in mid-update, and a node while another is being drained. An update that begins once the drain has
+    begun is waited for.
+  - Of two drains that begin at once, on two managers, that of the node with the higher ID is taken back, and the other waits for that. Runs on the same
+    manager wait for each other. The lock for that is in C(/run), which wants root.
   - The label C(replatform.sophia.ai/drain) on a service or a node is there while a drain is under way, and says what was there before.
   - Every move writes the spec of a service, so C(docker service rollback) afterwards leads to what the drain wrote, not to the
     version before.
@@ -132,8 +140,10 @@ reason:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, perform
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, drain, operations
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, drain, giving_up, operations
+
+LOCK = "/run/replatform.swarm_drain.lock"
 
 
 def main() -> None:
@@ -164,7 +174,10 @@ def main() -> None:
     )
     try:
         operation = operations.Drain(client.connect(options), wanted, options["move_timeout"])
-        module.exit_json(**perform(operation, "swarm_drain", options["node"], options, module.check_mode))
+        # A run that lost its controller goes on by itself for a while.
+        with alone(LOCK, options["deadline"], module.check_mode):
+            result = giving_up.perform(operation, options, module.check_mode)
+        module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

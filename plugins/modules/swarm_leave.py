@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Leaves the Swarm on the host that it runs on, and waits until no container of a task is left there. Volumes stay.
   - Standalone containers and the Engine itself are left as they are.
+  - Runs as root. Two runs on the same host wait for each other.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -50,8 +51,10 @@ reason:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
+
+LOCK = "/run/replatform.swarm_leave.lock"
 
 
 def main() -> None:
@@ -63,7 +66,9 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
         operation = operations.Leave(client.connect(module.params), module.params["last_manager"])
-        module.exit_json(**perform(operation, "swarm_leave", "", module.params, module.check_mode))
+        with alone(LOCK, module.params["deadline"], module.check_mode):
+            result = perform(operation, "swarm_leave", "", module.params, module.check_mode)
+        module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

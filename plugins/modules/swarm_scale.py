@@ -10,7 +10,8 @@ version_added: 0.1.0
 description:
   - Changes nothing but the number of replicas in the service's specification, and returns when that many tasks run and all
     others have ended. O(spare) adds a label for as long as there is one task more.
-  - Runs on a manager. A run that was cut off is resumed by running it again.
+  - Runs on a manager, as root. A run that was cut off is resumed by running it again. Runs for the same service on the same manager wait for
+    each other.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -64,8 +65,11 @@ reason:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, Operation, alone, perform
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, operations
+
+# One a service: an old store that has to serve again never waits for a drain, or for another store.
+LOCK = "/run/replatform.swarm_scale.{service}.lock"
 
 
 def main() -> None:
@@ -91,7 +95,9 @@ def main() -> None:
             if options["spare"] is None
             else operations.Spare(engine, service, options["spare"])
         )
-        module.exit_json(**perform(operation, "swarm_scale", options["service"], options, module.check_mode))
+        with alone(LOCK.format(service=service), options["deadline"], module.check_mode):
+            result = perform(operation, "swarm_scale", service, options, module.check_mode)
+        module.exit_json(**result)
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

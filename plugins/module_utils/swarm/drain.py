@@ -33,7 +33,7 @@ class Wanted:
     O(node) is its ID or host name; O(state) one of RV(STATES). Services are given by full name: tasks of O(may_stop) may
     stop with no replacement, because their traffic is elsewhere; for O(may_move) see C(movable.why_not). All others are
     moved when O(move) says so, and refused otherwise; without it, what may stop may stop for good. O(rebalance) brings tasks to a
-    node that is active again. With O(because), a drain is taken back, and this is why.
+    node that is active again. With O(because), a drain is taken back, and this is why: it ends refused.
     """
 
     node: str
@@ -48,7 +48,7 @@ class Wanted:
 def next_step(world: Raw, wanted: Wanted) -> Decision:
     """The next step for the raw answers O(world): C(info), C(nodes), C(services) and C(tasks).
 
-    C(late), which may be missing, has C((step, service)) of each wait that has taken too long.
+    C(late), which may be missing, has C((step, service)) of each wait that has taken too long, or C((step, node)).
     """
     if not is_manager(world["info"]):
         return Refused("this Engine is no manager of a Swarm: run on a manager")
@@ -83,10 +83,12 @@ def _active(world: Raw, node: Raw, wanted: Wanted) -> Decision:
     # Only now: what runs nowhere else can't settle while the node takes nothing.
     if pinned:
         return held.give_back(world, pinned[0])
-    if wanted.because:
-        return Refused(wanted.because)
-    balancing = balance.next_step(world, node, wanted.may_move, begin=wanted.rebalance)
-    return balancing or Done(f"{_name(node)} is active")
+    balancing = balance.next_step(world, node, wanted.may_move, begin=wanted.rebalance and not wanted.because)
+    if balancing or not wanted.because:
+        return balancing or Done(f"{_name(node)} is active")
+    if node["Spec"]["Availability"] == "drain":
+        return Refused(f"{wanted.because}; {_name(node)} stays drained: run it again, or take it back (state: active)")
+    return Refused(f"{wanted.because} (what had begun was taken back)")
 
 
 def _drained(world: Raw, node: Raw, wanted: Wanted) -> Decision:
@@ -141,7 +143,10 @@ def _pinned(world: Raw, node: Raw, wanted: Wanted, here: t.Collection[str]) -> D
             stuck = f"service {service['Spec']['Name']} is {update}: finish or roll back its update first"
             return _refused(world, node, stuck)
         if update in held.UPDATING:
-            return Step("wait_for_update", {"service": service["Spec"]["Name"]}, changes=False)
+            name = service["Spec"]["Name"]
+            if has_begun(world, node) and ("wait_for_update", name) not in world.get("late", ()):
+                return Step("wait_for_update", {"service": name}, changes=False)
+            return _refused(world, node, f"service {name} is in mid-update ({update}): let it end first")
     stopping = [service for service in services if service["Spec"]["Name"] in wanted.may_stop]
     moving = [one for one in services if one not in stopping and placement.wanted_tasks(world, one, node)]
     lost = [f"{one['Spec']['Name']} ({movable.why_lost(one)})" for one in stopping if movable.why_lost(one)]
@@ -151,9 +156,8 @@ def _pinned(world: Raw, node: Raw, wanted: Wanted, here: t.Collection[str]) -> D
         )
     if moving and not wanted.move:
         names = ", ".join(service["Spec"]["Name"] for service in moving)
-        return Refused(
-            f"{_name(node)} still runs {names}, which nothing allows to stop or to move: name them in may_stop"
-        )
+        allow = "which nothing allows to stop or to move: name them in may_stop"
+        return _refused(world, node, f"{_name(node)} still runs {names}, {allow}")
     staying = [(one["Spec"]["Name"], movable.why_not(world, one, wanted.may_move)) for one in moving]
     held_up = [f"{name} {why}" for name, why in staying if why] or placement.plan(world, node, moving)[1]
     if held_up:
@@ -168,8 +172,12 @@ def _pinned(world: Raw, node: Raw, wanted: Wanted, here: t.Collection[str]) -> D
 
 def _refused(world: Raw, node: Raw, reason: str) -> Decision:
     """Refuse; what has begun is taken back first."""
-    begun = specs.is_paused_here(node) or held.of_node(world, node)
-    return _given_up(reason) if begun else Refused(reason)
+    return _given_up(reason) if has_begun(world, node) else Refused(reason)
+
+
+def has_begun(world: Raw, node: Raw) -> bool:
+    """Whether something that a drain or a rebalancing of the node has changed is still changed."""
+    return specs.is_paused_here(node) or bool(held.of_node(world, node))
 
 
 def _given_up(reason: str) -> Step:
@@ -182,30 +190,38 @@ def _pending(world: Raw, service: Raw) -> str:
     return ", ".join(sorted(error for error in errors if error)) or "its tasks take longer than move_timeout"
 
 
-def _unsafe(world: Raw, node: Raw, wanted: Wanted) -> Refused | None:
+def _unsafe(world: Raw, node: Raw, wanted: Wanted) -> Decision | None:
     if node["Status"]["State"] != "ready":
-        return Refused(
-            f"{_name(node)} is '{node['Status']['State']}', so what runs on it is not known: bring it back first"
-        )
+        state = f"is '{node['Status']['State']}', so what runs on it is not known"
+        return _refused(world, node, f"{_name(node)} {state}: bring it back first")
     lost = unreachable(world)
     if lost:
-        return Refused(f"manager {', '.join(lost)} is not reachable: bring it back before another node is touched")
+        mend = "bring it back before another node is touched"
+        return _refused(world, node, f"manager {', '.join(lost)} is not reachable: {mend}")
     managers = _managers(world)
     if wanted.state == "drained" and node in managers and len(managers) - 1 < quorum(len(managers)):
         only = "the last manager" if len(managers) == 1 else f"one of {len(managers)} managers"
-        return Refused(f"{_name(node)} is {only}: without it there would be no quorum; promote another node first")
+        mend = "without it there would be no quorum; promote another node first"
+        return _refused(world, node, f"{_name(node)} is {only}: {mend}")
     # What would be refused after the drain is refused before it.
     demotion = _demoted(world, node) if wanted.state != "drained" else None
     if isinstance(demotion, Refused):
-        return demotion
+        return _refused(world, node, demotion.reason)
+    return _beside_another(world, node)
+
+
+def _beside_another(world: Raw, node: Raw) -> Decision | None:
+    """One drain at a time. Of two that have begun at once, that of the node with the lower ID waits until the other is taken back."""
     for other in world["nodes"]:
         if other["ID"] == node["ID"]:
             continue
-        draining = other["Spec"]["Availability"] == "drain" and live_tasks(world, other)
-        if draining or specs.is_paused_here(other) or held.of_node(world, other):
-            return Refused(
-                f"the drain of {_name(other)} is still under way: finish it or take it back (state: active) first"
-            )
+        if not (has_begun(world, other) or (other["Spec"]["Availability"] == "drain" and live_tasks(world, other))):
+            continue
+        is_late = ("wait_for_other", _name(other)) in world.get("late", ())
+        if has_begun(world, node) and node["ID"] < other["ID"] and not is_late:
+            return Step("wait_for_other", {"other": _name(other)}, changes=False)
+        mend = "finish it or take it back (state: active) first"
+        return _refused(world, node, f"the drain of {_name(other)} is still under way: {mend}")
     return None
 
 

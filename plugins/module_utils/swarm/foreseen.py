@@ -39,7 +39,7 @@ def world_after(world: Raw, step: Step, node_id: str) -> dict[str, t.Any]:
     after = copy.deepcopy(dict(world))
     if step.name.startswith("wait_for_"):
         # What a wait can't be foreseen to bring is too late.
-        after["late"] = {*world.get("late", ()), (step.name, step.data.get("service"))}
+        after["late"] = {*world.get("late", ()), (step.name, step.data.get("service") or step.data.get("other"))}
     for service in [one for one in after["services"] if one["Spec"]["Name"] == step.data.get("service")]:
         _act_on_service(after, step, service, node_id)
     for node in [one for one in after["nodes"] if one["ID"] == node_id and "node" in step.data]:

@@ -89,11 +89,12 @@ class Drain(SwarmOperation):
             world.update(super(Drain, self).observe())
             return bool(drain.unreachable(world))
 
-        if drain.unreachable(world):
+        if drain.unreachable(world) and self.wanted.state != "active":
             wait_while(lost, SLICE_S)
         world["late"] = frozenset(self.late)
         # What is written is made from what was decided on, so that a change in between is a conflict and not lost.
-        self.world = world
+        if world["nodes"]:
+            self.world = world
         return world
 
     def next_step(self, world: Raw) -> Decision:
@@ -101,11 +102,12 @@ class Drain(SwarmOperation):
 
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         if step.name == "give_up":
-            self._give_up(step)
+            self.give_up(step.data["reason"])
             return None
         result = super().act(step)
-        if step.name.startswith("wait_for_") and "service" in step.data:
-            wait = (step.name, step.data["service"])
+        what = step.data.get("service") or step.data.get("other")
+        if step.name.startswith("wait_for_") and what:
+            wait = (step.name, what)
             self.waited[wait] += (result or {}).get("waited_s", 0)
             if self.waited[wait] >= self.move_timeout:
                 self.late.add(wait)
@@ -113,10 +115,13 @@ class Drain(SwarmOperation):
 
     def write(self, step: Step) -> None:
         node = self._node(self.world)
+        service = self._service(step) if "service" in step.data else None
+        if step.name in ("pause", "pin"):
+            # Should the answer to it be lost, it counts as made.
+            self.world = self.simulate(self.world, step)
         if step.name == "remove":
             self.client.remove_node(node["ID"])
-        elif "service" in step.data:
-            service = self._service(step)
+        elif service:
             self._note_a_surge_in_vain(step, service, node)
             post_service(self.client, service, foreseen.service_spec(step, service, node["ID"]))
         else:
@@ -124,13 +129,24 @@ class Drain(SwarmOperation):
 
     def simulate(self, world: Raw, step: Step) -> dict[str, t.Any]:
         if step.name == "give_up":
-            self._give_up(step)
+            self.give_up(step.data["reason"])
             return dict(world)
         return foreseen.world_after(world, step, self._node(world)["ID"])
 
-    def _give_up(self, step: Step) -> None:
-        because = f"{step.data['reason']} (what had begun was taken back)"
-        self.wanted = dataclasses.replace(self.wanted, state="active", because=because)
+    def give_up(self, reason: str) -> None:
+        """From now on what was changed is taken back, because of O(reason), or of the one that was given before."""
+        self.wanted = dataclasses.replace(self.wanted, state="active", because=self.wanted.because or reason)
+
+    def wait_for_answer(self) -> None:
+        """Wait until the Swarm can be read, as long as a move may take: managers that elect a leader answer nothing."""
+        wait_while(self._is_silent, self.move_timeout)
+
+    def _is_silent(self) -> bool:
+        try:
+            super().observe()
+        except ReplatformError:
+            return True
+        return False
 
     def _node(self, world: Raw) -> Raw:
         (node,) = drain.find(world, self.wanted.node)

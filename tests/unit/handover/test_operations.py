@@ -131,6 +131,13 @@ def test_the_line_that_says_what_went_wrong(text, line):
     assert places.first_error(text) == line
 
 
+def test_a_lock_that_can_not_be_made_is_told_in_one_line(tmp_path):
+    with pytest.raises(ReplatformError, match="could not open the lock .*: run as root"), operation.alone(
+        f"{tmp_path}/no/lock", 1
+    ):
+        pass
+
+
 def test_a_second_run_waits_for_the_first(tmp_path):
     lock = str(tmp_path / "lock")
     entered, leave = threading.Event(), threading.Event()

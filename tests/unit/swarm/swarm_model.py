@@ -26,7 +26,8 @@ class Swarm:
     """Nodes n1 (the manager), n2, ...; each service is from RV(service). It is also the client of its API.
 
     Dies at the write number O(die_at), before or, with O(after), when it was made; before a write whose number is in
-    O(meddle), somebody else writes all things after they were looked at.
+    O(meddle), somebody else writes all things after they were looked at. O(at) has what happens once that many writes are made.
+    The API gives no answer to the next O(silent) looks, and makes no write whose number is in O(failing).
     """
 
     def __init__(self, nodes, services, *, memory=100, managers=1):
@@ -43,6 +44,9 @@ class Swarm:
         self.die_at = None
         self.after = False
         self.meddle = ()
+        self.at = {}
+        self.silent = 0
+        self.failing = ()
         for _tick in range(12):
             self.tick()
         # What found no room at the start is short from the start.
@@ -52,6 +56,10 @@ class Swarm:
     # The API
 
     def info(self):
+        self.at.pop(self.writes, lambda: None)()
+        if self.silent:
+            self.silent -= 1
+            raise ReplatformError("could not read the Swarm: The swarm does not have a leader")
         return raw.info(node_id="n1")
 
     def nodes(self):
@@ -93,6 +101,8 @@ class Swarm:
         number, self.writes = self.writes, self.writes + 1
         if number == self.die_at and not self.after:
             raise Killed
+        if number in self.failing:
+            raise ReplatformError("could not write: context deadline exceeded")
         if version != thing["Version"]["Index"]:
             raise ReplatformError("rpc error: code = Unknown desc = update out of sequence")
         thing["Version"]["Index"] += 1

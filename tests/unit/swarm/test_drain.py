@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import swarm_raw as raw
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, foreseen
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, foreseen, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.drain import Wanted
 
 
@@ -93,11 +93,13 @@ def test_a_stuck_update_is_refused(update):
 
 
 @pytest.mark.parametrize("update", ["updating", "rollback_started"])
-def test_an_update_in_progress_is_waited_for(update):
+def test_an_update_in_progress_is_refused_and_once_the_drain_has_begun_waited_for(update):
     service = dict(raw.service("web"), UpdateStatus={"State": update})
     start = world(services=[service], tasks=[raw.task("web", "n2")])
-    steps = steps_to_the_end(start, Wanted("n2", "drained", frozenset({"shop_web"})))
-    assert steps == ["wait_for_update", "drain", "wait_for_tasks"]
+    wanted = Wanted("n2", "drained", frozenset({"shop_web"}))
+    assert "shop_web is in mid-update" in refusal(start, wanted)
+    start["nodes"][1]["Spec"] = specs.pause(start["nodes"][1]["Spec"])
+    assert steps_to_the_end(start, wanted) == ["wait_for_update", "drain", "wait_for_tasks"]
 
 
 def test_an_update_of_a_service_elsewhere_is_none_of_its_business():

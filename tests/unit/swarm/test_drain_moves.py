@@ -6,39 +6,14 @@ import copy
 import json
 
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils import operation
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, operations, specs
+from drain_run import fleets, names, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from swarm_model import Killed, Swarm, service
 
-PARAMS = {"journal": None, "phase": "cutover", "deadline": 60}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_waiting():
-    """Time passes with each look."""
-
-    def looks(holds, seconds, *_args):
-        for look in range(int(seconds * 2)):
-            if not holds():
-                return {"waited_s": look / 2}
-        return {"waited_s": seconds}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operations, "wait_while", looks)
-        yield
-
-
-def run(swarm, state, check=False, node="n2", **wanted):
-    swarm.stoppable = set(wanted.get("may_stop", ()))
-    op = operations.Drain(swarm, drain.Wanted(node, state, **wanted), move_timeout=30)
-    return operation.perform(op, "swarm_drain", node, PARAMS, check)
-
-
-def names(result):
-    return [step["name"] for step in result["steps"]]
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def refused(swarm, node="n2", **wanted):
@@ -359,30 +334,6 @@ def test_a_write_between_the_look_and_the_own_write_is_kept(number):
     assert sum("again" in step for step in result["steps"]) == 1
     services, nodes = swarm.specs()
     assert {spec["Labels"]["somebody"] for spec in [*services.values(), *nodes.values()]} == {f"else {number}"}
-
-
-@st.composite
-def fleets(draw):
-    """Mostly what can be moved, so that most drains go to their end."""
-
-    def rarely(value, otherwise):
-        return draw(st.sampled_from([otherwise] * 9 + [value]))
-
-    services = [
-        service(
-            f"s{i}",
-            rarely(None, draw(st.sampled_from([1, 2, 3, 4, 6]))),
-            port=rarely(80 + i, 0),
-            most=draw(st.sampled_from([0, 0, 0, 2])),
-            memory=draw(st.sampled_from([0, 5, 10])),
-            health=rarely(False, True),
-            volume=rarely(True, False),
-            order=draw(st.sampled_from(["stop-first", "start-first", ""])),
-        )
-        for i in range(draw(st.integers(1, 4)))
-    ]
-    names = {one["Spec"]["Name"] for one in services}
-    return draw(st.integers(3, 5)), services, rarely({"shop_s0"}, set()), rarely(set(), names)
 
 
 @settings(deadline=None, max_examples=150)

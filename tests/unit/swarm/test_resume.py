@@ -8,7 +8,7 @@ import pytest
 import swarm_raw as raw
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, operations
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, giving_up, operations
 
 PARAMS = {"journal": None, "phase": "cutover", "deadline": 60}
 
@@ -122,6 +122,8 @@ class Engine:
 
 
 def perform(op):
+    if isinstance(op, operations.Drain):
+        return giving_up.perform(op, PARAMS, False)["changed"]
     return operation.perform(op, "test", "", PARAMS, False)["changed"]
 
 
