@@ -124,9 +124,10 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
     cluster,
     logical_run,
-    pooler_place,
+    switchover_release,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_place import place_and_lock
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
@@ -145,11 +146,9 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
         logical_run.check(options)
-        place, lock = pooler_place.place_and_lock(options)
-        with alone(lock, options["deadline"], module.check_mode):
-            operation = logical_run.LogicalSwitchover(place, options, module.check_mode)
-            result = perform(operation, "postgres_logical_switchover", options["name"], options, module.check_mode)
-        module.exit_json(**result)
+        module.exit_json(
+            **switchover_release.run(logical_run.LogicalSwitchover, place_and_lock, options, module.check_mode)
+        )
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 
