@@ -139,7 +139,7 @@ def test_clients_go_on_where_the_switch_is_given_up(fleet):
         primary.sql(f"{past} ALTER TABLE kinds ADD another int")
         assert f"the schema of {primary.address} has changed" in refusal(fleet.run("primary", target))
         primary.sql(f"{past} ALTER TABLE kinds DROP another")
-        fleet.run("primary", target, die=(5,))
+        fleet.run("primary", target, die=("fence.ok",))
         assert fleet.run("released", target)["reason"] == f"clients are led to {primary.address}"
         assert fleet.run("released", target)["steps"] == []
     judge(fleet, load, 0)

@@ -191,3 +191,21 @@ def test_it_waits_for_one_without_which_nobody_is_provably_the_only_primary(tmp_
     assert looks == [[], [], []] and not place.paused
     failed = [one["data"]["reason"] for one in read_journal(journal) if one["event"] == "failed"]
     assert len(failed) == 1 and "clients may be held: no primary is seen" in failed[0]
+
+
+def test_a_run_has_a_dead_man_that_lets_go_in_its_name(tmp_path, monkeypatch):
+    place, made = Place(), []
+
+    def dead_man(act, patience_s):
+        made.append((act, patience_s))
+        return DeadMan(place)
+
+    monkeypatch.setattr(switchover_release, "DeadMan", dead_man)
+    params = {**PARAMS, "journal": str(tmp_path / "journal")}
+    where = (place, str(tmp_path / "lock"))
+    assert switchover_release.run(LogicalSwitchover, lambda _params: where, params, False)["changed"]
+    ((act, patience_s),) = made
+    assert patience_s == PARAMS["grace"] + switchover_release.HOLD_S
+    place.paused = True
+    act("the run has ended")
+    assert not place.paused and place.leads_to == NEW
