@@ -15,6 +15,12 @@ description:
     confirmed all that was ever written, sequences are carried and tables compared; the old one subscribes to the new one; and the
     pooler leads the clients on. No transaction that goes through the pooler fails.
   - The way back is the same call with O(target) and O(other) exchanged. A run that was killed is resumed by running it again.
+  - While clients are held, they wait; they do not fail. A run that fails lets them go first, on with the instance that they had, unless
+    O(target) may have been opened by then; where it takes writes already, they are led to it. The error says which.
+  - While clients are held, a process of its own stands by, the dead-man. As soon as the module ends, however it does, and where it has
+    not ended O(grace) and 60 seconds after clients were held, it does what O(state=released) does, again and again until it is done or
+    O(deadline) has passed. It waits for another run that goes on with the handover, and for statements of the run that has ended.
+    Where no instance is provably the only primary, clients stay held and the journal says so (C(dead_man)).
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -26,7 +32,8 @@ options:
       - V(standby) means that O(target) is subscribed to O(other), has copied every table and is not far behind.
       - V(primary) means that O(target) is the primary, that clients are led to it, and that O(other) is subscribed to it, where the
         two have ever been a pair.
-      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. For a run that failed.
+      - V(released) means that no client is held; whichever instance is the primary, clients are led to it. A handover that was cut off
+        when each instance had all that the other has is ended, with O(target) as the primary. For a run that failed.
       - V(alone) means that O(target) is the primary and keeps nothing for O(other), and that its schema is not frozen. It gives up
         the way back, or a handover that has not taken place.
     type: str
@@ -60,6 +67,9 @@ notes:
   - While one follows the other, any DDL but that on temporary tables is refused on both (event triggers in the schema
     C(replatform_logical)), with an error that names this module. V(alone) ends that. A session with C(session_replication_role)
     C(replica), which only a superuser can have, is not bound; what it changes is noticed before clients are held.
+  - While clients are held, a primary that lacks the slot for its subscriber is refused, for it came back on an empty volume.
+  - The dead-man outlives the module and the connection that it was started by, but neither the host nor a C(KillUserProcesses=yes) of
+    systemd-logind.
   - Clients that go past the pooler lose their connections, and what they open then is read-only by default. A client that sets
     C(default_transaction_read_only) itself is not kept from writing to the one that is not the primary.
   - Roles, other databases and the server's settings do not move. Tables are analyzed and materialized views refreshed on O(target)
@@ -124,9 +134,10 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
     cluster,
     logical_run,
-    pooler_place,
+    switchover_release,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_place import place_and_lock
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
@@ -145,11 +156,9 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
         logical_run.check(options)
-        place, lock = pooler_place.place_and_lock(options)
-        with alone(lock, options["deadline"], module.check_mode):
-            operation = logical_run.LogicalSwitchover(place, options, module.check_mode)
-            result = perform(operation, "postgres_logical_switchover", options["name"], options, module.check_mode)
-        module.exit_json(**result)
+        module.exit_json(
+            **switchover_release.run(logical_run.LogicalSwitchover, place_and_lock, options, module.check_mode)
+        )
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

@@ -124,9 +124,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
     switchover_release,
     switchover_run,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_place import place_and_lock
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
 
 
@@ -143,16 +142,11 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=cluster.IMPORT_ERROR)
     if options["swarm_service"] and client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
-    dead_man = DeadMan(
-        lambda reason: switchover_release.let_go(place_and_lock, options, reason),
-        options["grace"] + switchover_release.HOLD_S,
-    )
     try:
         switchover_run.check(options)
-        place, lock = place_and_lock(options)
-        with alone(lock, options["deadline"], module.check_mode):
-            result = switchover_release.hand_over(place, options, module.check_mode, dead_man)
-        module.exit_json(**result)
+        module.exit_json(
+            **switchover_release.run(switchover_run.Switchover, place_and_lock, options, module.check_mode)
+        )
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

@@ -58,6 +58,31 @@ World = Seen[Instance]
 
 def next_step(world: World, wanted: Wanted) -> Decision:
     """The next step towards O(wanted)."""
+    target, other = world.target, world.other
+    first = _first(world, wanted)
+    if first:
+        return first
+    if wanted.state == "released":
+        return _released(world, wanted.target)
+    if wanted.state == "alone":
+        return _alone(world, wanted)
+    if target is None or other is None:
+        return _one_unseen(world, wanted)
+    if target.follows and other.follows:
+        return _crossed(target, other, wanted)
+    if other.follows or (not target.follows and world.pooler.leads_to == target.address):
+        return _target_is_primary(world, target, other, wanted)
+    return _prepare(world, target, other, wanted)
+
+
+def given_up(world: World, wanted: Wanted) -> Decision:
+    """As next_step with C(released), but where either may become the primary the one that clients had does: what has failed may be the
+    opening of the new one."""
+    return _first(world, replace(wanted, state="released")) or _released(world, world.pooler.leads_to)
+
+
+def _first(world: World, wanted: Wanted) -> Decision | None:
+    """Statements that are still at work are waited for; strangers are refused."""
     target, other, leads_to = world.target, world.other, world.pooler.leads_to
     if leads_to not in (wanted.target, wanted.other):
         return Refused(
@@ -73,17 +98,21 @@ def next_step(world: World, wanted: Wanted) -> Decision:
             )
     if target and other and target.system == other.system:
         return Refused(f"{target.address} and {other.address} are the same instance: name two")
-    if wanted.state == "released":
-        return _released(world)
-    if wanted.state == "alone":
-        return _alone(world, wanted)
-    if target is None or other is None:
-        return _one_unseen(world, wanted)
-    if target.follows and other.follows:
-        return _crossed(world, target, other, wanted)
-    if other.follows or (not target.follows and leads_to == target.address):
-        return _target_is_primary(world, target, other, wanted)
-    return _prepare(world, target, other, wanted)
+    return _emptied(world, wanted)
+
+
+def _emptied(world: World, wanted: Wanted) -> Refused | None:
+    """While clients are held, the primary has a slot; one that came back on an empty volume has none."""
+    for one, beside in ((world.target, world.other), (world.other, world.target)):
+        if not world.pooler.paused or one is None or one.follows or one.slot:
+            continue
+        unseen = beside is None and wanted.state != "alone" and world.pooler.leads_to == one.address
+        if unseen or (beside and beside.follows == one.address):
+            return Refused(
+                f"{one.address} came back with other data (it has no slot, and that for which clients are held has one): give"
+                " it its volume back first"
+            )
+    return None
 
 
 def is_primary(one: Instance) -> bool:
@@ -102,8 +131,8 @@ def _serve(world: World, primary: Instance) -> Step | None:
     return None
 
 
-def _released(world: World) -> Decision:
-    """Clients go on with the primary, whichever it is; nothing else is moved."""
+def _released(world: World, preferred: str) -> Decision:
+    """Clients go on with the primary, whichever it is, or with O(preferred) where either may become it; nothing else is moved."""
     leads_to = world.pooler.leads_to
     seen = [one for one in (world.target, world.other) if one]
     primary = next((one for one in seen if one.address == leads_to), None)
@@ -112,7 +141,10 @@ def _released(world: World) -> Decision:
         if bool(first.follows) != bool(second.follows):
             primary = second if first.follows else first
         elif first.follows:
-            primary = _of_crossed(first, second, leads_to)
+            fault = _both_open(first, second)
+            if fault:
+                return fault
+            primary = _of_crossed(first, second, preferred)
     else:
         primary = next((one for one in seen if not one.follows and (one.slot or one.address == leads_to)), None)
         if primary and not primary.slot and primary.fenced:
@@ -124,28 +156,32 @@ def _released(world: World) -> Decision:
     return _serve(world, primary) or Done(f"clients are led to {primary.address}")
 
 
-def _of_crossed(first: Instance, second: Instance, leads_to: str) -> Instance:
-    """Of two that follow each other the one that takes writes, or else the one that clients have."""
+def _both_open(first: Instance, second: Instance) -> Refused | None:
+    if first.fenced or second.fenced:
+        return None
+    return Refused(
+        f"{first.address} and {second.address} follow each other and both take writes: drop the subscription of the one"
+        " whose writes are to be kept"
+    )
+
+
+def _of_crossed(first: Instance, second: Instance, preferred: str) -> Instance:
+    """Of two that follow each other the one that takes writes, for a statement of a run that was killed took effect after all; or else
+    the one that is preferred."""
     opened = [one for one in (first, second) if not one.fenced]
-    return opened[0] if len(opened) == 1 else first if first.address == leads_to else second
+    return opened[0] if opened else first if first.address == preferred else second
 
 
-def _crossed(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
+def _crossed(target: Instance, other: Instance, wanted: Wanted) -> Decision:
     """Each follows the other, for a handover was cut off."""
-    opened = [one for one in (target, other) if not one.fenced]
-    if len(opened) == 2:
-        return Refused(
-            f"{target.address} and {other.address} follow each other and both take writes: drop the subscription of the one"
-            " whose writes are to be kept"
-        )
-    if opened:
-        # A statement of a run that was killed took effect after all.
-        return Step("open", {"at": opened[0].address})
-    if wanted.state == "standby":
+    fault = _both_open(target, other)
+    if fault:
+        return fault
+    if wanted.state == "standby" and target.fenced and other.fenced:
         return Refused(
             f"{target.address} and {other.address} follow each other, for a handover was cut off: make one the primary"
         )
-    return Step("open", {"at": target.address})
+    return Step("open", {"at": _of_crossed(target, other, target.address).address})
 
 
 def _one_unseen(world: World, wanted: Wanted) -> Decision:

@@ -17,6 +17,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
     logical_stream_scripts,
     switchover_run,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place, address
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import parse_lsn
@@ -39,11 +40,19 @@ def check(params: t.Mapping[str, t.Any]) -> None:
 
 
 class LogicalSwitchover:
-    """O(params) are the module's. In check mode no lock file is made."""
+    """O(params) are the module's. In check mode no lock file is made and there is no O(dead_man)."""
 
-    def __init__(self, place: Place, params: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
-        # Knows the names of the instances, the arguments of scripts, and the scripts of the pooler.
-        self.shared = switchover_run.Switchover(place, params, check_mode)
+    OPERATION = "postgres_logical_switchover"
+
+    def __init__(
+        self,
+        place: Place,
+        params: t.Mapping[str, t.Any],
+        check_mode: bool = False,
+        dead_man: DeadMan | None = None,
+    ) -> None:
+        # Knows the names of the instances, the arguments of scripts, the scripts of the pooler, and the dead-man.
+        self.shared = switchover_run.Switchover(place, params, check_mode, dead_man)
         self.place = place
         self.params = params
         self.wanted = self.shared.wanted
@@ -53,11 +62,15 @@ class LogicalSwitchover:
     def next_step(self, world: logical.World) -> Decision:
         return logical.next_step(world, self.wanted)
 
+    def given_up(self, world: logical.World) -> Decision:
+        return logical.given_up(world, self.wanted)
+
     def simulate(self, world: logical.World, step: Step) -> logical.World:
         return logical.simulate(world, step, self.wanted)
 
     def observe(self) -> logical.World:
         world = self._look()
+        self.shared.watch(world.pooler)
         # Facts are for what comes before clients are held, and take a moment.
         if world.pooler.paused or self.wanted.state not in ("standby", "primary") or not (world.target and world.other):
             return world
@@ -78,6 +91,7 @@ class LogicalSwitchover:
 
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
+        self.shared.stand_by(step)
         if step.name == "wait_for_transactions":
             return self.shared.wait_for_transactions(lambda: self._still(step))
         if step.name == "wait_for_replay":

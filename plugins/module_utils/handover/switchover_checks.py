@@ -51,7 +51,7 @@ def seed_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) 
     if primary.version != target.version:
         faults.append(
             f"{primary_at} is PostgreSQL {primary.version} and {target_at} is {target.version}, and a standby must be of the"
-            " same major version: install that, or hand over by dump and restore"
+            " same major version: install that, or hand over with postgres_logical_switchover (streaming.logical)"
         )
     elif primary.version < OLDEST:
         faults.append(f"{primary_at} is PostgreSQL {primary.version}: upgrade it to {OLDEST} or newer first")

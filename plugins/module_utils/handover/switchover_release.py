@@ -9,15 +9,14 @@ import time
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
-from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, drive
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, drive
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import Operation, alone, perform
 
-OPERATION = "postgres_switchover"
+Params = t.Mapping[str, t.Any]
+PlaceAndLock = t.Callable[[Params], "tuple[Place, str]"]
 # Beyond the grace that open transactions have. A handover takes seconds.
 HOLD_S = 60.0
 # Within which a run that has failed begins the last step that lets clients go.
@@ -25,11 +24,23 @@ _GO_ON_S = 10.0
 _RETRY_S = 3.0
 
 
+class Holding(Operation, t.Protocol):
+    """One kind of operation that holds clients, with what to do when it fails; it arms the dead-man while it does."""
+
+    OPERATION: str
+
+    def __init__(
+        self, place: Place, params: Params, check_mode: bool = False, dead_man: DeadMan | None = None
+    ) -> None: ...
+
+    def given_up(self, world: t.Any) -> Decision: ...
+
+
 class _Journal(Journal):
     """Clients don't wait for the record, which may be on the disk that is full."""
 
-    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
-        super().__init__(params["journal"], params["phase"], OPERATION, params["name"])
+    def __init__(self, kind: type[Holding], params: Params) -> None:
+        super().__init__(params["journal"], params["phase"], kind.OPERATION, params["name"])
 
     def write(self, step: str, event: str, data: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
         with contextlib.suppress(ReplatformError):
@@ -37,26 +48,34 @@ class _Journal(Journal):
         return self.records[-1]
 
 
+def run(kind: type[Holding], place_and_lock: PlaceAndLock, params: Params, check_mode: bool) -> dict[str, t.Any]:
+    """The result of a run of O(kind), alone and with a dead-man, see RV(hand_over)."""
+    dead_man = DeadMan(lambda reason: let_go(kind, place_and_lock, params, reason), params["grace"] + HOLD_S)
+    place, lock = place_and_lock(params)
+    with alone(lock, params["deadline"], check_mode):
+        return hand_over(kind, place, params, check_mode, dead_man)
+
+
 def hand_over(
-    place: Place, params: t.Mapping[str, t.Any], check_mode: bool, dead_man: DeadMan | None
+    kind: type[Holding], place: Place, params: Params, check_mode: bool, dead_man: DeadMan | None
 ) -> dict[str, t.Any]:
     """The result of a run with the module's O(params). Where it fails with clients held, they go on with the primary before it raises,
     unless there is none for certain; the error says which."""
     try:
-        operation = Switchover(place, params, check_mode, None if check_mode else dead_man)
-        return perform(operation, OPERATION, params["name"], params, check_mode)
+        operation = kind(place, params, check_mode, None if check_mode else dead_man)
+        return perform(operation, kind.OPERATION, params["name"], params, check_mode)
     except ReplatformError as exc:
         if check_mode:
             raise
-        became = _give_up(place, params)
+        became = _give_up(kind, place, params)
         if not became:
             raise
         raise ReplatformError(f"{exc}; {became}: mend that and run this again") from exc
 
 
-def _give_up(place: Place, params: t.Mapping[str, t.Any]) -> str:
+def _give_up(kind: type[Holding], place: Place, params: Params) -> str:
     """What has become of clients that were held; empty where none were, or that is not seen."""
-    operation = Switchover(place, {**params, "state": "released"})
+    operation = kind(place, {**params, "state": "released"})
     try:
         if not operation.observe().pooler.paused:
             return ""
@@ -65,9 +84,9 @@ def _give_up(place: Place, params: t.Mapping[str, t.Any]) -> str:
     try:
         outcome = drive(
             operation.observe,
-            lambda world: switchover.given_up(world, operation.wanted),
+            operation.given_up,
             operation.act,
-            _Journal(params),
+            _Journal(kind, params),
             deadline_s=_GO_ON_S,
         )
     except ReplatformError as exc:
@@ -75,22 +94,20 @@ def _give_up(place: Place, params: t.Mapping[str, t.Any]) -> str:
     return outcome.reason
 
 
-def let_go(
-    place_and_lock: t.Callable[[t.Mapping[str, t.Any]], tuple[Place, str]], params: t.Mapping[str, t.Any], reason: str
-) -> None:
+def let_go(kind: type[Holding], place_and_lock: PlaceAndLock, params: Params, reason: str) -> None:
     """A run of C(state=released), again and again until none is held or C(deadline) seconds have passed.
 
     It waits for the lock of runs, so where another one goes on with the handover nothing is left to do here. Each fault is
     journalled once.
     """
     params = {**params, "state": "released"}
-    journal = _Journal(params)
+    journal = _Journal(kind, params)
     said, end = "", time.monotonic() + params["deadline"]
     while time.monotonic() < end:
         try:
             place, lock = place_and_lock(params)
             with alone(lock, params["deadline"]):
-                _let_go(Switchover(place, params), journal, params["deadline"], reason)
+                _let_go(kind(place, params), journal, params["deadline"], reason)
             return
         except Exception as exc:  # noqa: BLE001 - nobody else would hear of it
             fault = str(exc)
@@ -100,7 +117,7 @@ def let_go(
         time.sleep(_RETRY_S)  # until an instance is back
 
 
-def _let_go(operation: Switchover, journal: Journal, deadline_s: float, reason: str) -> None:
+def _let_go(operation: Holding, journal: Journal, deadline_s: float, reason: str) -> None:
     decision = operation.next_step(operation.observe())
     if isinstance(decision, Done):
         return

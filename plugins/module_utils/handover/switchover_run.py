@@ -74,6 +74,8 @@ class Switchover:
     """O(params) are the module's. In check mode no lock file is made and there is no O(dead_man); else that one is armed while clients
     are held."""
 
+    OPERATION = "postgres_switchover"
+
     def __init__(
         self,
         place: Place,
@@ -106,6 +108,9 @@ class Switchover:
     def next_step(self, world: switchover_world.World) -> Decision:
         return switchover.next_step(world, self.wanted)
 
+    def given_up(self, world: switchover_world.World) -> Decision:
+        return switchover.given_up(world, self.wanted)
+
     def simulate(self, world: switchover_world.World, step: Step) -> switchover_world.World:
         return switchover_simulation.simulate(world, step, self.wanted)
 
@@ -116,8 +121,7 @@ class Switchover:
 
     def _observe(self) -> switchover_world.World:
         world = self._look()
-        if self.dead_man:
-            self.dead_man.arm() if world.pooler.paused else self.dead_man.disarm()
+        self.watch(world.pooler)
         # Facts are for what comes before clients are held, and take a moment, and room.
         if world.pooler.paused or self.wanted.state not in ("standby", "primary") or not (world.target and world.other):
             return world
@@ -139,7 +143,7 @@ class Switchover:
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
         other = self.wanted.other if at == self.wanted.target else self.wanted.target
-        self._stand_by(step)
+        self.stand_by(step)
         if step.name == "wait_for_transactions":
             return self.wait_for_transactions(lambda: self._still(step))
         if step.data.get("held"):
@@ -165,7 +169,13 @@ class Switchover:
             raise ReplatformError(f"{at} could not be fenced ({exc})") from exc
         return {"ended_sessions": int(printed)} if step.name == "fence" else None
 
-    def _stand_by(self, step: Step) -> None:
+    def watch(self, pooler: switchover_world.Pooler) -> None:
+        """The dead-man is armed while clients are held, whoever holds them."""
+        if self.dead_man:
+            self.dead_man.arm() if pooler.paused else self.dead_man.disarm()
+
+    def stand_by(self, step: Step) -> None:
+        """Called before O(step) is taken: it is armed before clients are held, and nothing is begun any more when it is about to act."""
         if self.dead_man and step.name == "pause":
             self.dead_man.arm()
         if self.dead_man and self.dead_man.overdue():

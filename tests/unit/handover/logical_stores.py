@@ -6,13 +6,10 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import json
 import os
 import pathlib
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import typing as t
 from unittest import mock
@@ -73,16 +70,5 @@ class Fleet(stores.Fleet):
     def run(
         self, state: str, target: stores.Postgres, die: t.Sequence[object] = (), **changes: t.Any
     ) -> dict[str, t.Any]:
-        path = self.folder / "params.json"
-        path.write_text(json.dumps({**self.params(state, target, compare=16 << 20), **changes}))
-        done = subprocess.run(
-            [sys.executable, str(stores.HERE / "logical_controller.py"), str(path), *(str(one) for one in die)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": str(stores.HERE.parents[2] / "collections")},
-        )
-        if done.returncode == -signal.SIGKILL:
-            return {}
-        assert done.stdout, done.stderr
-        return dict(json.loads(done.stdout))
+        params = {**self.params(state, target, kind="logical", compare=16 << 20), **changes}
+        return stores.controller(self.folder, params, die)

@@ -10,6 +10,7 @@ import sys
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover_release
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 
 from .stores import until
@@ -106,7 +107,7 @@ def test_each_fault_is_said_once_until_the_deadline(tmp_path, monkeypatch):
         "password_file": "p",
         "pooler": "c:1",
     }
-    switchover_release.let_go(lambda _params: (place, "lock"), params, "the run has ended")
+    switchover_release.let_go(Switchover, lambda _params: (place, "lock"), params, "the run has ended")
     said = [(one["step"], one["event"], one["data"]["reason"]) for one in read_journal(str(tmp_path / "journal"))]
     assert said == [
         ("dead_man", "failed", f"the run has ended, and clients may be held: {fault}") for fault in ("no", "never")

@@ -26,16 +26,17 @@ SUBSCRIBER = Instance(B, "2", follows=A, running=True, read_only=True, fenced=Tr
 FRESH, OLD = Instance(B, "2"), Instance(A, "1", lsn=100)
 AT_A, HELD = Pooler(A), Pooler(A, paused=True)
 CLOSED = {"read_only": True, "fenced": True}
+OPENED = dict.fromkeys(CLOSED, False)
 # After the turn, before either was opened; and after the new one was.
 CROSSED = (replace(SUBSCRIBER, slot=True), replace(PRIMARY, follows=B, running=True, **CLOSED))
 TURNED = (replace(CROSSED[0], follows="", running=False), CROSSED[1])
 
 
-def steps(world, wanted):
+def steps(world, wanted, decided=logical.next_step):
     """The names of the steps by simulation, and the decision at the end."""
     taken = []
     while True:
-        decision = logical.next_step(world, wanted)
+        decision = decided(world, wanted)
         if not isinstance(decision, Step):
             return taken, decision
         taken.append(decision.name)
@@ -83,7 +84,7 @@ def test_what_the_target_has_is_lost_only_when_that_was_said():
         (SUBSCRIBER, replace(PRIMARY, schema="other"), "the schema of a:5432 has changed since"),
         (replace(SUBSCRIBER, schema="other"), PRIMARY, "the schema of b:5432 has changed since"),
         (SUBSCRIBER, replace(PRIMARY, facts=Facts(prepared=1)), "1 prepared transactions"),
-        (replace(CROSSED[0], **dict.fromkeys(CLOSED, False)), replace(CROSSED[1], fenced=False), "both take writes"),
+        (replace(CROSSED[0], **OPENED), replace(CROSSED[1], fenced=False), "both take writes"),
         (TURNED[0], replace(TURNED[1], fenced=False), "takes writes though it follows"),
     ],
 )
@@ -135,7 +136,7 @@ def test_a_handover_that_was_cut_off_can_go_either_way():
 
 def test_a_statement_that_took_effect_after_its_run_was_killed():
     """The old primary is open, so it is the primary."""
-    late = (CROSSED[0], replace(CROSSED[1], **dict.fromkeys(CLOSED, False)))
+    late = (CROSSED[0], replace(CROSSED[1], **OPENED))
     assert decide(World(AT_A, *late)).data["at"] == A
     for pooler in (AT_A, Pooler(B)):
         assert decide(World(pooler, *late), replace(TO_B, state="released")).data["at"] == A
@@ -146,7 +147,8 @@ def test_clients_are_led_to_whoever_is_the_primary():
     fenced = replace(PRIMARY, **CLOSED)
     assert steps(World(HELD, SUBSCRIBER, fenced), released)[0] == ["open", "resume"]
     assert steps(World(HELD, None, fenced), released)[0] == ["open", "resume"]
-    assert steps(World(HELD, *CROSSED), released)[0] == ["open", "resume"]
+    # Either may take writes by now, so the handover comes to its end.
+    assert steps(World(HELD, *CROSSED), released)[0] == ["open", "repoint", "resume"]
     for old in (TURNED[1], None):
         assert steps(World(HELD, TURNED[0], old), released)[0] == ["open", "repoint", "resume"]
     assert steps(World(HELD, FRESH, OLD), released)[0] == ["resume"]
@@ -154,6 +156,50 @@ def test_clients_are_led_to_whoever_is_the_primary():
     lost = World(HELD, None, replace(fenced, slot=False))
     for alone in (World(HELD, CROSSED[0], None), World(HELD, None, CROSSED[1]), World(HELD, SUBSCRIBER, None), lost):
         assert isinstance(decide(alone, released), Refused)
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "taken"),
+    [
+        (SUBSCRIBER, PRIMARY, ["resume"]),
+        (SUBSCRIBER, replace(PRIMARY, read_only=True), ["open", "resume"]),
+        (SUBSCRIBER, replace(PRIMARY, **CLOSED), ["open", "resume"]),
+        (None, replace(PRIMARY, **CLOSED), ["open", "resume"]),
+        (*CROSSED, ["open", "resume"]),
+        (TURNED[0], TURNED[1], ["open", "repoint", "resume"]),
+        (replace(TURNED[0], **OPENED), TURNED[1], ["repoint", "resume"]),
+        (replace(TURNED[0], **OPENED), None, ["repoint", "resume"]),
+    ],
+)
+@pytest.mark.parametrize("state", ["primary", "standby", "alone"])
+def test_what_a_run_that_fails_does_for_clients_that_it_holds(target, other, taken, state):
+    """They go on with the one that they had, however far the handover got, unless the new one may have been opened."""
+    names, end = steps(World(HELD, target, other), replace(TO_B, state=state), logical.given_up)
+    assert names == taken
+    assert end.reason == f"clients are led to {B if 'repoint' in taken else A}"
+
+
+@pytest.mark.parametrize("decided", [logical.given_up, logical.next_step])
+def test_clients_stay_held_where_nobody_is_provably_the_only_primary(decided):
+    opened = [replace(one, **OPENED) for one in CROSSED]
+    released = replace(TO_B, state="released")
+    for pair, why in (
+        ((None, CROSSED[1]), "no primary is seen"),
+        ((SUBSCRIBER, None), "no primary is seen"),
+        ((None, None), "no primary is seen"),
+        (opened, "both take writes"),
+        ((SUBSCRIBER, replace(OLD, system="3")), "a:5432 came back with other data"),
+        ((None, replace(OLD, system="3")), "a:5432 came back with other data"),
+    ):
+        decision = decided(World(HELD, *pair), released)
+        assert isinstance(decision, Refused) and why in decision.reason
+    assert "came back with other data" in decide(World(HELD, SUBSCRIBER, replace(OLD, system="3"))).reason
+
+
+def test_what_a_run_has_begun_is_waited_for_before_anybody_is_let_go():
+    busy = World(HELD, replace(CROSSED[0], busy=True), CROSSED[1])
+    assert logical.given_up(busy, TO_B).name == "wait_for_script"
+    assert decide(busy, replace(TO_B, state="released")).name == "wait_for_script"
 
 
 def test_given_up_before_the_handover_or_after_it():
@@ -166,7 +212,7 @@ def test_given_up_before_the_handover_or_after_it():
     )
     taken, end = steps(World(AT_A, PRIMARY, SUBSCRIBER), Wanted("alone", A, B))
     assert taken == ["unfreeze", "unsubscribe", "drop_slot"] and isinstance(end, Done)
-    gone = World(Pooler(B), replace(TURNED[0], **dict.fromkeys(CLOSED, False)), None)
+    gone = World(Pooler(B), replace(TURNED[0], **OPENED), None)
     taken, end = steps(gone, Wanted("alone", B, ""))
     assert taken == ["unfreeze", "drop_slot"] and isinstance(end, Done)
     assert "make b:5432 the primary first" in decide(World(AT_A, FRESH, OLD), replace(TO_B, state="alone")).reason
@@ -179,7 +225,7 @@ def test_what_was_never_handed_over_need_not_come_back():
     assert decide(World(HELD, replace(PRIMARY, **CLOSED), SUBSCRIBER), back).name == "open"
 
 
-DISTURBANCES = ["late", "write", "pooled", "crash", "cut", "hide", "turn", "state", "stream"]
+DISTURBANCES = ["give_up", "late", "write", "pooled", "crash", "cut", "hide", "turn", "state", "stream"]
 EVENTS = ["step"] * 8 + ["kill"] * 3 + ["mend"] * 3 + DISTURBANCES
 SCRIPT = st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from([A, B]), st.integers(0, 4)), max_size=80)
 
@@ -232,6 +278,8 @@ def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(calm, script):
             if isinstance(decision, Step):
                 event(decision.name)
                 take(fleet, decision, wanted, number if what == "kill" else 99, late=number % 2 == 1)
+        elif what == "give_up":
+            give_up(fleet, wanted)
         elif what == "late":
             run_late(fleet, address)
         elif what == "mend":
@@ -261,10 +309,38 @@ def test_never_two_writers_and_no_row_lost_in_any_order_of_kills(calm, script):
     settle(fleet, wanted)
 
 
+def give_up(fleet, wanted):
+    """What a run does that fails with clients held: they go on with one that serves, or no primary is there for certain."""
+    for _step in range(9):
+        decision = logical.given_up(fleet.observe(wanted), wanted)
+        if not fleet.paused or not isinstance(decision, Step) or decision.name == "wait_for_script":
+            break
+        take(fleet, decision, wanted)
+        safe(fleet)
+    if isinstance(decision, Refused):
+        seen = [one for one in fleet.servers.values() if one.up and one.reachable]
+        assert not fleet.paused or not [
+            one for one in seen if one.slot is not None and not one.follows and one.may_write
+        ]
+    elif not fleet.paused:
+        assert not fleet.servers[fleet.leads_to].up or fleet.servers[fleet.leads_to].may_write
+
+
 def settle(fleet, wanted):
-    """Left alone, it comes to its end, whatever happened before."""
+    """Left alone, it comes to its end, whatever happened before; where a slot was given up, with what the refusal asks for."""
     fleet.connected = True
-    wanted = replace(wanted, state="primary")
+    decision = come_to_the_end(fleet, replace(wanted, state="primary"))
+    if isinstance(decision, Refused) and "has lost the slot" in decision.reason:
+        primary = decision.reason.split()[0]
+        alone = Wanted("alone", primary, B if primary == A else A)
+        assert isinstance(come_to_the_end(fleet, alone), Done)
+        decision = come_to_the_end(fleet, replace(wanted, state="primary"))
+    assert isinstance(decision, Done), decision
+    assert fleet.leads_to == wanted.target and not fleet.paused
+    assert fleet.acknowledged <= fleet.servers[wanted.target].rows
+
+
+def come_to_the_end(fleet, wanted):
     for _step in range(80):
         for address, server in fleet.servers.items():
             server.reachable = server.up = True
@@ -277,6 +353,4 @@ def settle(fleet, wanted):
         take(fleet, decision, wanted)
         fleet.stream()
         safe(fleet)
-    assert isinstance(decision, Done), decision
-    assert fleet.leads_to == wanted.target and not fleet.paused
-    assert fleet.acknowledged <= fleet.servers[wanted.target].rows
+    return decision

@@ -37,7 +37,7 @@ def test_two_that_fit():
 @pytest.mark.parametrize(
     ("side", "changes", "says"),
     [
-        ("target", {"version": 16}, "must be of the same major version"),
+        ("target", {"version": 16}, "install that, or hand over with postgres_logical_switchover"),
         ("both", {"version": 12}, "upgrade it to 13"),
         ("target", {"segment": 1 << 20}, "size of blocks or of WAL segments"),
         ("target", {"block_size": 4096}, "size of blocks"),

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover_scripts
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_release import hand_over, let_go
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 
 from . import test_switchover_run as seen
@@ -53,7 +54,7 @@ def run(place, journal=None, **changes):
         "deadline": 9,
     }
     with pytest.raises(ReplatformError) as raised:
-        hand_over(place, {**params, **changes}, False, None)
+        hand_over(Switchover, place, {**params, **changes}, False, None)
     return str(raised.value)
 
 
@@ -110,5 +111,5 @@ def test_clients_do_not_wait_for_a_journal_that_can_not_be_written(tmp_path):
         "name": "db",
     }
     params.update(journal=journal, phase="cutover", deadline=9)
-    let_go(lambda _params: (place, str(tmp_path / "lock")), params, "the run has ended")
+    let_go(Switchover, lambda _params: (place, str(tmp_path / "lock")), params, "the run has ended")
     assert not place.paused
