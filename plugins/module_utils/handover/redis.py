@@ -92,7 +92,11 @@ def _copied(world: World, wanted: Wanted) -> Decision:
         return Refused("the old instance does not answer, so there is nothing to copy from: bring it back first")
     if new.role == "master":
         if old.fenced and new.replid2 == old.replid:
-            forgets = "" if old.min_replicas == FENCE else "; a restart of the old one, which can't write its file, ends its fence"
+            forgets = (
+                ""
+                if old.min_replicas == FENCE
+                else "; a restart of the old one, which can't write its file, ends its fence"
+            )
             return Done(f"the new instance has taken over {new.keys} keys{forgets}")
         if new.keys > old.keys and not wanted.overwrite:
             return Refused(

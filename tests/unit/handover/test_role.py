@@ -91,8 +91,8 @@ class Stage:
             text = (ROOT / f"plugins/module_utils/handover/{run}.py").read_text()
             self.module(mine, name, [*OPTIONS.findall(text), "journal", "deadline"])
         named = ["kubeconfig", "api_version", "kind", "namespace"]
-        self.module(core, "k8s_info", [*named, "label_selectors"])
-        self.module(core, "k8s", [*named, "name", "state"])
+        self.module(core, "k8s_info", [*named, "name", "label_selectors"])
+        self.module(core, "k8s", [*named, "name", "state", "definition", "merge_type"])
         self.say("k8s_info", cluster())
         self.say("k8s", {"changed": True})
         self.say("swarm_stack_info", swarm("db", "bouncer", "cache"))
@@ -275,6 +275,39 @@ def test_it_is_said_where_clients_may_still_be_held(stage):
     status, _calls, said = stage.play(POSTGRES)
     assert status == 2
     wanted = "the standby is behind. Run this again to go on, for clients may be held until then (no primary)."
+    assert wanted in " ".join(said.split())
+
+
+ELSEWHERE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "metadata": {"name": "cache-elsewhere", "labels": {"kubernetes.io/service-name": "cache"}},
+    "endpoints": [{"conditions": {"ready": True}}],
+}
+
+
+def test_the_name_is_led_before_the_release_follows_which_it_does_when_that_was_cut_off(stage):
+    stage.say("k8s_info", {**cluster(["cache"]), "EndpointSlice": {"resources": [ELSEWHERE]}})
+    status, calls, said = stage.play(REDIS)
+    assert status == 0, said
+    assert calls[-1] == ["names", [["cache"], []]]
+    changed = [call[1]["definition"] for call in calls if call[0] == "k8s"]
+    assert changed[0]["spec"] == {"selector": {"app": "cache-k3s"}}
+    assert all(one["endpoints"] == [] for one in changed[1:]) and len(changed) == 3
+    status, calls, said = stage.play(REDIS, data_handover_to="swarm")
+    assert status == 0, said
+    assert [call[1] for call in calls if call[0] == "names"] == [[["cache"], []], [[], ["cache"]]]
+
+
+@pytest.mark.parametrize(("led", "side"), [(False, "192.0.2.14:6379"), (True, "192.0.2.21:30006")])
+def test_writes_to_a_redis_come_back_where_its_name_leads(stage, led, side):
+    stage.say("k8s_info", cluster(["cache"] if led else []))
+    released = {**SWITCHED, "reason": f"{side} takes writes"}
+    stage.say("redis_switchover", {"primary": {"msg": "no room"}, "released": released})
+    status, calls, said = stage.play(REDIS, data_handover_to="swarm" if led else "k3s")
+    assert status == 2
+    ran = [(call[1]["state"], call[1]["target"]) for call in calls if call[0] == "redis_switchover"]
+    assert ran[-1] == ("released", side)
+    wanted = f"no room. Where its name leads writes are taken: {side} takes writes. Run this again to go on."
     assert wanted in " ".join(said.split())
 
 
