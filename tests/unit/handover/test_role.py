@@ -171,16 +171,19 @@ def test_to_k3s(stage):
             *("postgres_switchover", ("state", "primary"), k3s, ("target_name", "db-k3s:5432"), old),
             *(("other_name", "db:5432"), ("service", "bouncer-k3s")),
         ),
+        ("k8s",),
+        ("k8s",),
         ("names", [["db", "bouncer"], []]),
         (
             *("redis_switchover", ("state", "primary"), ("target", "192.0.2.21:30006"), ("other", "192.0.2.14:6379")),
             ("swarm_service", "shop_cache"),
         ),
+        ("k8s",),
         ("names", [["cache"], []]),
     ]
     first = calls[0][1]
     assert first["pooler"] == "127.0.0.1:6432"
-    assert [call[1]["journal"] for call in calls if call[0] != "names"] == [
+    assert [call[1]["journal"] for call in calls if "journal" in call[1]] == [
         "/var/lib/replatform/journal.jsonl",
         "/artifacts/journal.jsonl",
         "/var/lib/replatform/journal.jsonl",
@@ -259,7 +262,7 @@ def test_alone_once_the_swarm_is_gone(stage):
 def test_in_check_mode_k3s_pooler_is_not_asked_for_what_has_not_happened(stage):
     status, calls, said = stage.play(POSTGRES, options=["--check"])
     assert status == 0, said
-    assert [call[0] for call in calls] == ["postgres_switchover", "names"]
+    assert [call[0] for call in calls] == ["postgres_switchover", "k8s", "k8s", "names"]
 
 
 def test_no_client_is_held_after_a_failure(stage):
@@ -315,7 +318,7 @@ def test_each_store_has_a_host_of_its_own(stage):
     status, calls, said = stage.play(POSTGRES, REDIS, data_handover_nodes={"node-of-bouncer": "beside"})
     assert status == 2
     assert "data_handover_nodes the host of node 'node-of-cache'" in " ".join(said.split())
-    assert {call[0] for call in calls} == {"postgres_switchover", "names"}
+    assert {call[0] for call in calls} == {"postgres_switchover", "k8s", "names"}
 
 
 @pytest.mark.parametrize(
