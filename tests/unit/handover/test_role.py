@@ -171,14 +171,14 @@ def test_to_k3s(stage):
             *("postgres_switchover", ("state", "primary"), k3s, ("target_name", "db-k3s:5432"), old),
             *(("other_name", "db:5432"), ("service", "bouncer-k3s")),
         ),
-        ("k8s",),
-        ("k8s",),
+        ("k8s", ("state", "patched")),
+        ("k8s", ("state", "patched")),
         ("names", [["db", "bouncer"], []]),
         (
             *("redis_switchover", ("state", "primary"), ("target", "192.0.2.21:30006"), ("other", "192.0.2.14:6379")),
             ("swarm_service", "shop_cache"),
         ),
-        ("k8s",),
+        ("k8s", ("state", "patched")),
         ("names", [["cache"], []]),
     ]
     first = calls[0][1]
