@@ -36,6 +36,8 @@ options:
     type: int
     default: 10
 notes:
+  - The old instance refuses writes by a default, C(default_transaction_read_only), which a client that sets it itself overrides; what such a
+    client writes after the copy is lost.
   - Refuses, with one line, when the new instance is of an older version, or holds more rows than the old one and O(overwrite)
     is false.
   - The comparison reads all rows on both sides.

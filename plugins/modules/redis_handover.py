@@ -12,8 +12,10 @@ description:
     the last offset, and promotes the new one.
   - Writes fail from the moment that the old instance refuses them until the name leads to the new one. Reads do not.
   - Works by scripts in the pod of the new instance, whose image must have C(redis-cli).
-  - The old instance refuses writes by C(min-replicas-to-write), which is not written to its configuration file. When it
-    restarts before the name is switched, the next run begins anew, and nothing is lost.
+  - The old instance refuses writes by C(min-replicas-to-write) (99), in its configuration file, too, so it refuses them after a restart as well.
+    Where it has no file, or can't write it, a restart ends that (98), and C(reason) says so. Before the name is switched such a
+    restart makes V(copied) copy anew, and nothing is lost. What it takes between the last look and the switch is lost, and V(idle) refuses.
+  - C(state=writable) sets it to 0, there too.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.handover
@@ -24,6 +26,8 @@ options:
     type: str
 notes:
   - Refuses, with one line, when the new instance holds more keys than the old one and O(overwrite) is false.
+  - Redis writes the old one's configuration file anew, with its passwords in it, and makes it readable by all (C(0644) less its umask).
+    Start it with umask 077, or keep the file in a folder that is closed to others.
 seealso:
   - module: sophia.replatform.postgres_handover
 """

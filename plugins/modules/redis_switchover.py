@@ -13,7 +13,9 @@ description:
   - Clients of the old master lose their connections while their writes are held, so nothing that they were not told of is written.
     They find the new master by its role, as clients of Sentinel and HAProxy's checks do, or by a name that is switched.
   - The way back is the same call with O(target) and O(other) exchanged.
-  - A run that was killed is resumed by running it again. Writes are held for 10 seconds at most, whatever becomes of the run.
+  - The pause ends by itself after 10 seconds, whatever becomes of the run. From the demotion on the old one refuses writes, for as long as
+    clients are led there. Where the run is killed between demotion and promotion, neither takes writes. Nothing ends that by itself,
+    there is no dead-man. Run it again, or with C(state=released) for the one that clients are led to.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -27,9 +29,11 @@ options:
     description:
       - V(replica) means that O(target) is a replica of O(other) and is set like it.
       - V(primary) means that O(target) is the master and O(other) its replica, or without a key.
+      - V(released) means that O(target), to which clients are led, takes writes, wherever a handover was cut off. A replica becomes the
+        master as with V(primary); a master is left as it is, whether or not the other one follows.
     type: str
     required: true
-    choices: [replica, primary]
+    choices: [replica, primary, released]
   target:
     description: The instance that O(state) speaks of, as C(host:port).
     type: str

@@ -3,8 +3,8 @@
 """What to do next to hand a Redis over. Pure: an observation in, a step out.
 
 The new instance becomes a replica of the old one. When it has caught up, the old one is made to refuse writes
-(C(min-replicas-to-write) at a number that is never reached; reads go on), the last offset is waited for, and the new one is
-promoted. At no moment do both take writes under the name.
+(C(min-replicas-to-write) at a number that is never reached, in its configuration file, too, where it has one that it can write; reads
+go on), the last offset is waited for, and the new one is promoted. At no moment do both take writes under the name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
+# Numbers that are never reached: one that is in the configuration file, too, and one that a restart forgets.
 FENCE = 99
+FENCE_IN_MEMORY = 98
 STATES = ("copied", "idle", "writable")
 
 
@@ -34,7 +36,7 @@ class Instance:
 
     @property
     def fenced(self) -> bool:
-        return self.min_replicas == FENCE
+        return self.min_replicas in (FENCE, FENCE_IN_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,12 @@ def _copied(world: World, wanted: Wanted) -> Decision:
         return Refused("the old instance does not answer, so there is nothing to copy from: bring it back first")
     if new.role == "master":
         if old.fenced and new.replid2 == old.replid:
-            return Done(f"the new instance has taken over {new.keys} keys")
+            forgets = (
+                ""
+                if old.min_replicas == FENCE
+                else "; a restart of the old one, which can't write its file, ends its fence"
+            )
+            return Done(f"the new instance has taken over {new.keys} keys{forgets}")
         if new.keys > old.keys and not wanted.overwrite:
             return Refused(
                 f"the new instance holds {new.keys} keys, more than the old one's {old.keys}: set overwrite if they may be"
@@ -114,7 +121,10 @@ def _idle(world: World) -> Decision:
     if world.old is None:
         return Done("the old instance is stopped")
     if not world.old.fenced:
-        return Step("stop_writes")
+        return Refused(
+            "the old instance takes writes, for it has restarted and could not keep its fence in a configuration file: what it was told"
+            " since is not in the new one. Look at it, stop it, and run this again"
+        )
     if world.old.clients:
         return Step("wait_for_clients", {"clients": world.old.clients}, changes=False)
     return Done("nobody is connected to the old instance")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
-STATES = ("replica", "primary")
+STATES = ("replica", "primary", "released")
 # What a master is set to besides its data, and its successor must be, too.
 CARRIED = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save")
 # The first that can hold writes alone.
@@ -61,6 +61,8 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     target, other = world.target, world.other
     if target is None:
         return Refused(f"{wanted.target} does not answer: bring it back first")
+    if wanted.state == "released" and target.master:
+        return Done(f"{target.address} takes writes")
     if other is None:
         if target.master and wanted.state == "primary":
             return Step("wait_for_instance", {"at": wanted.other}, changes=False)

@@ -14,6 +14,11 @@ host=$2 port=$3
 cli() { timeout 10 redis-cli -h "${host:-127.0.0.1}" -p "${port:-6379}" "$@"; }
 # redis-cli prints errors as answers; one that is not the expected answer ends the script.
 expect_ok() { answer=$(cli "$@"); [ "$answer" = OK ] || { echo "$1: $answer" >&2; exit 1; }; }
+# A setting and its line in the file in one transaction: it is killed before it or after it.
+keep() {
+  answer=$(printf '%s\n' MULTI "CONFIG SET min-replicas-to-write $1" 'CONFIG REWRITE' EXEC | cli | tr '\n' ' ')
+  [ "$answer" = 'OK QUEUED QUEUED OK OK ' ] || { echo "min-replicas-to-write $1, which its file may not have: $answer" >&2; exit 1; }
+}
 """
 
 STATUS = (
@@ -29,15 +34,28 @@ echo "clients:$(cli CLIENT LIST TYPE normal | grep -v 'cmd=client' | grep -c . |
 """
 )
 
-STOP_WRITES = PREAMBLE + "expect_ok CONFIG SET min-replicas-to-write 99\n"
-ALLOW_WRITES = PREAMBLE + "expect_ok CONFIG SET min-replicas-to-write 0\n"
+# The file is written before, so that it is known whether it can be.
+STOP_WRITES = (
+    PREAMBLE
+    + r"""
+if [ "$(cli CONFIG REWRITE)" = OK ]; then keep 99; else expect_ok CONFIG SET min-replicas-to-write 98; fi
+"""
+)
+ALLOW_WRITES = (
+    PREAMBLE
+    + r"""
+if [ "$(cli CONFIG GET min-replicas-to-write | tail -n 1)" = 99 ]; then keep 0; else expect_ok CONFIG SET min-replicas-to-write 0; fi
+"""
+)
 PROMOTE = PREAMBLE + "host= port=\nexpect_ok REPLICAOF NO ONE\n"
 REPLICATE = (
     PREAMBLE
     + r"""
 old_host=$host old_port=$port host= port=
 # The password for the old instance goes by standard input, so that it shows in no process list.
-if [ -n "$1" ]; then printf 'CONFIG SET masterauth "%s"\n' "$REDISCLI_AUTH" | cli >/dev/null; fi
+if [ -n "$1" ]; then
+  printf '%s' "$REDISCLI_AUTH" | sed 's/[\\"]/\\&/g; s/^/CONFIG SET masterauth "/; s/$/"/' | cli >/dev/null
+fi
 expect_ok REPLICAOF "$old_host" "$old_port"
 """
 )

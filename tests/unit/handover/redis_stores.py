@@ -58,9 +58,11 @@ class Client:
 
 
 class Redis:
-    """A server of its own, with a configuration file."""
+    """A server of its own, with a configuration file unless it has none."""
 
-    def __init__(self, folder: pathlib.Path, program: str, libraries: str, settings: str = "") -> None:
+    def __init__(
+        self, folder: pathlib.Path, program: str, libraries: str, settings: str = "", has_file: bool = True
+    ) -> None:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         folder.mkdir()
@@ -70,7 +72,9 @@ class Redis:
             f"bind 127.0.0.1\nport {self.port}\ndir {folder}\nrepl-diskless-sync-delay 0\n"
             f"requirepass {_quoted(PASSWORD)}\n{settings}"
         )
-        command = ["env", f"LD_LIBRARY_PATH={libraries}", program, str(self.file)]
+        # What it reads from its input it can't write.
+        start = '"$1" "$2"' if has_file else '"$1" - <"$2"'
+        command = ["env", f"LD_LIBRARY_PATH={libraries}", "sh", "-c", f"exec {start}", "sh", program, str(self.file)]
         self.server = Server(folder, command, account=None)
 
     def ask(self, *words: str) -> str:

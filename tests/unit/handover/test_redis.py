@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.redis import (
     FENCE,
+    FENCE_IN_MEMORY,
     Instance,
     Wanted,
     World,
@@ -17,6 +18,7 @@ SOURCE = "192.0.2.14:6379"
 COPIED = Wanted("copied", SOURCE)
 OLD = Instance("master", keys=5, offset=100, replid="a", replid2="0")
 FENCED = replace(OLD, min_replicas=FENCE)
+IN_MEMORY = replace(OLD, min_replicas=FENCE_IN_MEMORY)
 NEW = Instance("master", replid="b", replid2="0")
 REPLICA = Instance("slave", keys=5, offset=100, replid="a", link_up=True, source=SOURCE)
 PROMOTED = Instance("master", keys=5, offset=100, replid="c", replid2="a")
@@ -88,10 +90,12 @@ def test_once_switched_nothing_is_copied_again():
 def test_idle_and_the_way_back():
     idle, writable = Wanted("idle", SOURCE), Wanted("writable", SOURCE)
     assert steps(World(True, replace(FENCED, clients=1), PROMOTED), idle)[0] == ["wait_for_clients"]
-    assert steps(World(True, OLD, PROMOTED), idle)[0] == ["stop_writes"]
+    assert isinstance(steps(World(True, OLD, PROMOTED), idle)[1], Refused)
+    assert isinstance(steps(World(True, IN_MEMORY, PROMOTED), idle)[1], Done)
     assert isinstance(steps(World(True, None, PROMOTED), idle)[1], Done)
     assert isinstance(steps(World(False, FENCED, PROMOTED), idle)[1], Refused)
-    assert steps(World(False, FENCED, PROMOTED), writable)[0] == ["allow_writes"]
+    for fenced in (FENCED, IN_MEMORY):
+        assert steps(World(False, fenced, PROMOTED), writable)[0] == ["allow_writes"]
     assert isinstance(steps(World(True, FENCED, PROMOTED), writable)[1], Refused)
 
 

@@ -83,6 +83,15 @@ def test_nothing_comes_back_from_a_master_without_a_key():
     assert isinstance(end, Done) and "has none to hand over" in end.reason
 
 
+def test_a_master_is_released_as_it_is():
+    for other in (None, FRESH, REPLICA, replace(REPLICA, linked=False)):
+        assert isinstance(redis_pair.next_step(World(MASTER, other), Wanted("released", A, B)), Done)
+
+
+def test_a_replica_is_not_released_beside_one_that_does_not_answer():
+    assert isinstance(redis_pair.next_step(World(REPLICA, None), Wanted("released", B, A)), Refused)
+
+
 def test_of_two_replicas_the_one_that_is_behind_is_not_promoted():
     demoted = replace(MASTER, master=False, source=B)
     assert redis_pair.next_step(World(REPLICA, demoted), TO_B).name == "promote"

@@ -127,6 +127,18 @@ def test_killed_at_every_record_and_run_again(pair):
     judge(pair, writers)
 
 
+def test_writes_come_back_on_the_side_that_clients_are_led_to(pair):
+    serving, other = sides(pair)
+    pair.run("replica", other)
+    with redis_stores.watched(pair):
+        pair.run("primary", other, die=(2,))
+        with pytest.raises(redis_stores.RedisError, match="READONLY"):
+            serving.ask("SET", "key", "1")
+        assert "promote" in names(pair.run("released", serving))
+        assert serving.ask("SET", "key", "1") == "OK"
+        assert not pair.run("released", serving)["changed"]
+
+
 def test_what_the_new_one_holds_is_not_thrown_away_unasked(pair):
     serving = next(redis for redis in (pair.swarm, pair.k3s) if redis.role() == "master")
     other = pair.k3s if serving is pair.swarm else pair.swarm

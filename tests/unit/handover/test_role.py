@@ -91,8 +91,8 @@ class Stage:
             text = (ROOT / f"plugins/module_utils/handover/{run}.py").read_text()
             self.module(mine, name, [*OPTIONS.findall(text), "journal", "deadline"])
         named = ["kubeconfig", "api_version", "kind", "namespace"]
-        self.module(core, "k8s_info", [*named, "label_selectors"])
-        self.module(core, "k8s", [*named, "name", "state"])
+        self.module(core, "k8s_info", [*named, "name", "label_selectors"])
+        self.module(core, "k8s", [*named, "name", "state", "definition", "merge_type"])
         self.say("k8s_info", cluster())
         self.say("k8s", {"changed": True})
         self.say("swarm_stack_info", swarm("db", "bouncer", "cache"))
@@ -171,16 +171,19 @@ def test_to_k3s(stage):
             *("postgres_switchover", ("state", "primary"), k3s, ("target_name", "db-k3s:5432"), old),
             *(("other_name", "db:5432"), ("service", "bouncer-k3s")),
         ),
+        ("k8s", ("state", "patched")),
+        ("k8s", ("state", "patched")),
         ("names", [["db", "bouncer"], []]),
         (
             *("redis_switchover", ("state", "primary"), ("target", "192.0.2.21:30006"), ("other", "192.0.2.14:6379")),
             ("swarm_service", "shop_cache"),
         ),
+        ("k8s", ("state", "patched")),
         ("names", [["cache"], []]),
     ]
     first = calls[0][1]
     assert first["pooler"] == "127.0.0.1:6432"
-    assert [call[1]["journal"] for call in calls if call[0] != "names"] == [
+    assert [call[1]["journal"] for call in calls if "journal" in call[1]] == [
         "/var/lib/replatform/journal.jsonl",
         "/artifacts/journal.jsonl",
         "/var/lib/replatform/journal.jsonl",
@@ -259,7 +262,7 @@ def test_alone_once_the_swarm_is_gone(stage):
 def test_in_check_mode_k3s_pooler_is_not_asked_for_what_has_not_happened(stage):
     status, calls, said = stage.play(POSTGRES, options=["--check"])
     assert status == 0, said
-    assert [call[0] for call in calls] == ["postgres_switchover", "names"]
+    assert [call[0] for call in calls] == ["postgres_switchover", "k8s", "k8s", "names"]
 
 
 def test_no_client_is_held_after_a_failure(stage):
@@ -278,11 +281,44 @@ def test_it_is_said_where_clients_may_still_be_held(stage):
     assert wanted in " ".join(said.split())
 
 
+ELSEWHERE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "metadata": {"name": "cache-elsewhere", "labels": {"kubernetes.io/service-name": "cache"}},
+    "endpoints": [{"conditions": {"ready": True}}],
+}
+
+
+def test_the_name_is_led_before_the_release_follows_which_it_does_when_that_was_cut_off(stage):
+    stage.say("k8s_info", {**cluster(["cache"]), "EndpointSlice": {"resources": [ELSEWHERE]}})
+    status, calls, said = stage.play(REDIS)
+    assert status == 0, said
+    assert calls[-1] == ["names", [["cache"], []]]
+    changed = [call[1]["definition"] for call in calls if call[0] == "k8s"]
+    assert changed[0]["spec"] == {"selector": {"app": "cache-k3s"}}
+    assert all(one["endpoints"] == [] for one in changed[1:]) and len(changed) == 3
+    status, calls, said = stage.play(REDIS, data_handover_to="swarm")
+    assert status == 0, said
+    assert [call[1] for call in calls if call[0] == "names"] == [[["cache"], []], [[], ["cache"]]]
+
+
+@pytest.mark.parametrize(("led", "side"), [(False, "192.0.2.14:6379"), (True, "192.0.2.21:30006")])
+def test_writes_to_a_redis_come_back_where_its_name_leads(stage, led, side):
+    stage.say("k8s_info", cluster(["cache"] if led else []))
+    released = {**SWITCHED, "reason": f"{side} takes writes"}
+    stage.say("redis_switchover", {"primary": {"msg": "no room"}, "released": released})
+    status, calls, said = stage.play(REDIS, data_handover_to="swarm" if led else "k3s")
+    assert status == 2
+    ran = [(call[1]["state"], call[1]["target"]) for call in calls if call[0] == "redis_switchover"]
+    assert ran[-1] == ("released", side)
+    wanted = f"no room. Where its name leads writes are taken: {side} takes writes. Run this again to go on."
+    assert wanted in " ".join(said.split())
+
+
 def test_each_store_has_a_host_of_its_own(stage):
     status, calls, said = stage.play(POSTGRES, REDIS, data_handover_nodes={"node-of-bouncer": "beside"})
     assert status == 2
     assert "data_handover_nodes the host of node 'node-of-cache'" in " ".join(said.split())
-    assert {call[0] for call in calls} == {"postgres_switchover", "names"}
+    assert {call[0] for call in calls} == {"postgres_switchover", "k8s", "names"}
 
 
 @pytest.mark.parametrize(
