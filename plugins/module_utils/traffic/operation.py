@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
@@ -197,14 +198,10 @@ class ShiftOperation:
         if step.name == "weight" and route.weight < current.weight:
             self._refuse_dead_primary(route)
         result: dict[str, t.Any] = {}
-        with self.dead_man.armed(self.store.safe_route(current), route):
-            try:
-                if current != route:
-                    result["in_effect_ms"] = self._write(route)
-                result.update(self._watch(route, step, before))
-            except Exception as exc:
-                self._leave_safe(current, route, str(exc))
-                raise
+        with self.dead_man.armed(self.store.safe_route(current), route), self.leaving_safe():
+            if current != route:
+                result["in_effect_ms"] = self._write(route)
+            result.update(self._watch(route, step, before))
         for gate in self.wanted.gates if step.name == "weight" else ():
             gates.use_up(self.store.state_dir, route.name, gate.name, route.weight)
         if route.protocol == "tcp":
@@ -231,27 +228,61 @@ class ShiftOperation:
         else:
             self.store.write_safe(route)
 
-    def _leave_safe(self, current: Route, route: Route, reason: str) -> None:
-        """The watch was cut off by an error: nobody knows whether the weight is good, so the last good one comes back."""
-        safe = self.store.safe_route(current)
-        if safe == route or self.store.read() != route:
-            return
+    @contextlib.contextmanager
+    def leaving_safe(self, *, recorded: bool = False) -> t.Iterator[None]:
+        """An error within says what was done about a weight that has not passed its watch: nobody looks at it any more.
+
+        The last good one comes back, none at all after a breach; nothing is raised. With O(recorded) there is no step that tells of it.
+        """
         try:
-            self.store.write_back(safe)
+            yield
+        except Exception as exc:
+            said = self._left_safe(recorded)
+            if not said or said in str(exc):
+                raise
+            kind = type(exc) if isinstance(exc, ReplatformError) else ReplatformError
+            raise kind(f"{exc}; {said}") from exc
+
+    def _left_safe(self, recorded: bool) -> str:
+        if self.check_mode or self.wanted.state != "shifted":
+            return ""
+        try:
+            route = self.store.read()
+        except ReplatformError:
+            return ""  # another hand wrote it
+        if route is None:
+            return ""
+        safe = self.store.safe_route(route)
+        safe = replace(safe, weight=0) if self._goes_back else safe
+        if route.weight <= safe.weight and (not route.mirror or self._mirrored):
+            return ""
+        event = "ok"
+        try:
+            said = self._leave(route, safe)
         except ReplatformError as exc:
-            raise ReplatformError(f"{reason}; {exc}") from exc
-        written = f"{reason}; the last safe weight {safe.weight} of service '{route.name}' was written back"
+            event, said = "failed", str(exc)
+        if recorded:
+            weights = {"weight": safe.weight, "from_weight": route.weight}
+            self.journal.write("put_back", event, {"service": route.name, **weights, "reason": said})
+        return said
+
+    def _leave(self, route: Route, safe: Route) -> str:
+        """Puts O(safe) in the place of O(route) and says so; C(ReplatformError) when that is not done or not verified."""
+        if route.weight > safe.weight:
+            self._refuse_dead_primary(route)
+        self.store.write_back(safe)
+        written = f"the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
-            self._await_effect(safe)
+            self._mend_broken()
+            self._await_back(safe)
         except ReplatformError as exc:
             raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
-        raise ReplatformError(f"{written} and is in effect")
+        return f"{written} and is in effect"
 
     def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
         """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
         self._refuse_dead_primary(route)
-        faulty = self.strangers.broken()
-        mended = self.strangers.mend([faulty[0]]) if faulty else []
+        mended = self._mend_broken()
         self.store.write_back(route)
         begin = time.monotonic()
         try:
@@ -288,10 +319,15 @@ class ShiftOperation:
         self._await_effect(route)
         return mended or []
 
+    def _mend_broken(self) -> list[str]:
+        faulty = self.strangers.broken()
+        return self.strangers.mend([faulty[0]]) if faulty else []
+
     def _refuse_dead_primary(self, route: Route) -> None:
         if not any_answers(route.primary.servers, route.health, _PATIENCE_S):
+            current = self.store.read() or route
             raise ReplatformError(
-                f"service '{route.name}' stays at weight {self.world.route.weight if self.world.route else 0}: "
+                f"service '{route.name}' stays at weight {current.weight}: "
                 f"no server of its primary side '{route.primary.name}' answers, going back would lose every request"
             )
 
