@@ -198,7 +198,8 @@ class ShiftOperation:
         if step.name == "weight" and route.weight < current.weight:
             self._refuse_dead_primary(route)
         result: dict[str, t.Any] = {}
-        with self.dead_man.armed(self.store.safe_route(current), route), self.leaving_safe():
+        self.dead_man.arm(self.store.safe_route(current), route)
+        with self.leaving_safe():
             if current != route:
                 result["in_effect_ms"] = self._write(route)
             result.update(self._watch(route, step, before))
@@ -227,6 +228,7 @@ class ShiftOperation:
             self._mirrored = True
         else:
             self.store.write_safe(route)
+        self.dead_man.disarm()
 
     @contextlib.contextmanager
     def leaving_safe(self, *, recorded: bool = False) -> t.Iterator[None]:
@@ -284,6 +286,7 @@ class ShiftOperation:
         self._refuse_dead_primary(route)
         mended = self._mend_broken()
         self.store.write_back(route)
+        self.dead_man.disarm()
         begin = time.monotonic()
         try:
             before = self.api.snapshot(route)

@@ -76,6 +76,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
                 )
             raise
         finally:
+            operation.dead_man.disarm()
             if journal.fault:
                 result["warnings"] = [f"{journal.fault}: not all of this shift of '{wanted.route.name}' is recorded"]
         after = foreseen[-1].route if foreseen else store.read()
