@@ -87,6 +87,7 @@ class ShiftOperation:
         self._breaches = 0
         self._breach = ""
         self._breached_at = 0.0
+        self._not_mended = ""
 
     def observe(self) -> World:
         """The world now. In check mode, and on the way back, an edge that does not answer is no fault: nothing is in effect."""
@@ -284,10 +285,10 @@ class ShiftOperation:
     def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
         """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
         self._refuse_dead_primary(route)
-        mended = self._mend_broken()
         self.store.write_back(route)
         self.dead_man.disarm()
         begin = time.monotonic()
+        mended = self._mend_broken()
         try:
             before = self.api.snapshot(route)
             mended += self._await_back(route)
@@ -317,14 +318,22 @@ class ShiftOperation:
         while mended is None and not self.api.in_effect(route):
             if time.monotonic() > end:
                 unread = self.strangers.unread(self.api.snapshot(route).last_reload_s, lambda _seconds: None)
-                mended = self.strangers.mend(unread)
+                mended = self._mend(unread)
             time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         self._await_effect(route)
         return mended or []
 
     def _mend_broken(self) -> list[str]:
         faulty = self.strangers.broken()
-        return self.strangers.mend([faulty[0]]) if faulty else []
+        return self._mend([faulty[0]]) if faulty else []
+
+    def _mend(self, paths: list[str]) -> list[str]:
+        """Our file comes first: one of a stranger's that can't be mended is told of where ours does not come into effect."""
+        try:
+            return self.strangers.mend(paths)
+        except (OSError, ReplatformError) as exc:
+            self._not_mended = f"; it could not be mended: {exc}"
+            return []
 
     def _refuse_dead_primary(self, route: Route) -> None:
         if not any_answers(route.primary.servers, route.health, _PATIENCE_S):
@@ -381,7 +390,7 @@ class ShiftOperation:
                 hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
                 raise ReplatformError(
                     f"Traefik does not take the change of service '{route.name}' within {self.timing.in_effect:g} s "
-                    f"(one broken file in {self.store.dynamic_dir} stops all): {hint}"
+                    f"(one broken file in {self.store.dynamic_dir} stops all): {hint}{self._not_mended}"
                 )
             time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         return round((time.monotonic() - begin) * 1000)

@@ -13,8 +13,13 @@ import os
 import time
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HEADER
-from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import read_bytes, replace_file
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import (
+    read_bytes,
+    replace_file,
+    taking_its_place,
+)
 
 _READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
 # From a file's change to Traefik's reload pass its notice and the throttle of its provider.
@@ -85,14 +90,37 @@ class Strangers:
             kept = self._kept(path)
             if read_bytes(kept) == read_bytes(path) and os.path.exists(kept):
                 continue
-            os.rename(path, f"{path}.set-aside")
-            if os.path.exists(kept):
-                replace_file(path, read_bytes(kept), 0o644)
+            _set_aside(path, kept)
             mended.append(path)
         return mended
 
     def _kept(self, path: str) -> str:
         return os.path.join(self.kept_dir, os.path.relpath(path, self.dynamic_dir))
+
+
+def _set_aside(path: str, kept: str) -> None:
+    """Puts the kept copy in the place of the file, where there is one: as it is before the file is moved, and itself where the disk is full.
+
+    Raises C(OSError) when that can't be done; the file is where it was then.
+    """
+    aside = f"{path}.set-aside"
+    if not os.path.exists(kept):
+        os.rename(path, aside)
+        return
+    try:
+        with taking_its_place(path, 0o644) as handle:
+            handle.write(read_bytes(kept))
+            handle.flush()
+            os.fsync(handle.fileno())
+            os.rename(path, aside)
+    except ReplatformError:
+        if os.path.exists(path):
+            os.rename(path, aside)
+        try:
+            os.rename(kept, path)
+        except OSError:
+            os.rename(aside, path)
+            raise
 
 
 def _changed(path: str) -> float:

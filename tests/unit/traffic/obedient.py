@@ -31,6 +31,7 @@ class Obedient:
         self.primary_answers = True
         self.watches = []
         self.silent_looks = 0
+        self.blocked = False
         self.now = 0.0
 
     def shift(self, **changes):
@@ -40,7 +41,7 @@ class Obedient:
         if self.silent_looks:
             self.silent_looks -= 1
             raise ReplatformError("the API does not answer")
-        return self.store.read() == route
+        return not self.blocked and self.store.read() == route
 
     def snapshot(self, _route):
         return Snapshot({}, {})

@@ -11,6 +11,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import (
     RefusedError,
     ReplatformError,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watched
 
 from .obedient import Obedient, in_place_of_all
@@ -104,3 +105,22 @@ def test_what_is_safe_or_not_ours_to_move_stays(obedient, changes):
     with pytest.raises(RefusedError):
         obedient.shift(**changes)
     assert (obedient.dynamic_dir / "app.yml").read_text() == before and put_back(obedient) == []
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("read-only"), ReplatformError("no room")], ids=["OSError", "ReplatformError"]
+)
+def test_a_strangers_file_that_can_not_be_mended_never_keeps_our_way_back_from_being_written(
+    obedient, monkeypatch, error
+):
+    def mend(*_arguments):
+        raise error
+
+    obedient.watches = [Watched, Watched]
+    obedient.shift()
+    monkeypatch.setattr(Strangers, "mend", mend)
+    (obedient.dynamic_dir / "theirs.yml").write_text("http: [")
+    obedient.blocked = True
+    with pytest.raises(ReplatformError, match=f"NOT VERIFIED: .*weight 0, but .*could not be mended: {error}"):
+        obedient.shift(state="rolled_back")
+    assert obedient.weight == 0
