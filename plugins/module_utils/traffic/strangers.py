@@ -9,7 +9,9 @@ The way back puts those copies in place of what is broken; what a person wrote i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import stat
 import time
 import typing as t
 
@@ -101,14 +103,16 @@ class Strangers:
 def _set_aside(path: str, kept: str) -> None:
     """Puts the kept copy in the place of the file, where there is one: as it is before the file is moved, and itself where the disk is full.
 
-    Raises C(OSError) when that can't be done; the file is where it was then.
+    It has the mode and the owner of the file then, which may hold secrets. Raises C(OSError) when that can't be done; the file is where it was.
     """
-    aside = f"{path}.set-aside"
+    aside = _unused(f"{path}.set-aside")
     if not os.path.exists(kept):
         os.rename(path, aside)
         return
+    was = os.stat(path)
     try:
-        with taking_its_place(path, 0o644) as handle:
+        with taking_its_place(path, stat.S_IMODE(was.st_mode)) as handle:
+            os.fchown(handle.fileno(), was.st_uid, was.st_gid)
             handle.write(read_bytes(kept))
             handle.flush()
             os.fsync(handle.fileno())
@@ -117,10 +121,18 @@ def _set_aside(path: str, kept: str) -> None:
         if os.path.exists(path):
             os.rename(path, aside)
         try:
+            os.chown(kept, was.st_uid, was.st_gid)
+            os.chmod(kept, stat.S_IMODE(was.st_mode))
             os.rename(kept, path)
         except OSError:
             os.rename(aside, path)
             raise
+
+
+def _unused(path: str) -> str:
+    """The name, or the first of its numbered ones, that no file has."""
+    numbered = (f"{path}.{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], numbered) if not os.path.lexists(name))
 
 
 def _changed(path: str) -> float:

@@ -14,8 +14,10 @@ import datetime
 import fcntl
 import hashlib
 import http.client
+import itertools
 import json
 import os
+import stat
 import sys
 import time
 import urllib.parse
@@ -83,10 +85,12 @@ def read_bytes(path):
         return b""
 
 
-def replace_file(path, content, mode):
+def replace_file(path, content, mode, owner=None):
     aside = f"{path}.{os.getpid()}.new"
     try:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as handle:
+            if owner:
+                os.fchown(handle.fileno(), owner.st_uid, owner.st_gid)
             write_all(handle, content, mode)
         os.rename(aside, path)
     except OSError:
@@ -130,11 +134,24 @@ def mend_strangers(dynamic_dir, kept_dir):
                 continue
             if os.path.exists(kept) and read_bytes(kept) == text:
                 continue
-            os.rename(path, path + ".set-aside")
-            if os.path.exists(kept):
-                replace_file(path, read_bytes(kept), 0o644)
+            set_aside(path, kept)
             mended.append(path)
     return mended
+
+
+def set_aside(path, kept):
+    """Puts the kept copy in the place of a file, with its mode and owner: it may hold secrets."""
+    numbered = (f"{path}.set-aside.{number}" for number in itertools.count(2))
+    aside = next(name for name in itertools.chain([f"{path}.set-aside"], numbered) if not os.path.lexists(name))
+    was = os.stat(path)
+    os.rename(path, aside)
+    if not os.path.exists(kept):
+        return
+    try:
+        replace_file(path, read_bytes(kept), stat.S_IMODE(was.st_mode), was)
+    except OSError:
+        os.rename(aside, path)
+        raise
 
 
 def in_effect(orders):

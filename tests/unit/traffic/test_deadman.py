@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -114,6 +115,24 @@ def test_a_way_back_that_traefik_does_not_show_is_recorded_as_failed(host, monke
     assert last["event"] == "failed" and "NOT verified" in last["data"]["reason"]
     assert (host / "dynamic/theirs.yml").read_text() == "good"
     assert (host / "dynamic/theirs.yml.set-aside").read_text() == "broken"
+
+
+def test_a_strangers_file_keeps_its_mode_and_owner_and_each_that_was_set_aside(host):
+    kept, users = host / "strangers", host / "dynamic/users.yml"
+    kept.mkdir()
+    (kept / "users.yml").write_text("good")
+    for content in ("first", "second"):
+        users.write_text(content)
+        users.chmod(0o600)
+        if not os.geteuid():
+            os.chown(users, 1234, 1235)
+        was = users.stat()
+        assert deadman.mend_strangers(str(host / "dynamic"), str(kept)) == [str(users)]
+        now = users.stat()
+        assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
+    assert users.read_text() == "good"
+    asides = [users.with_name("users.yml.set-aside"), users.with_name("users.yml.set-aside.2")]
+    assert [aside.read_text() for aside in asides] == ["first", "second"]
 
 
 def test_a_torn_line_in_the_journal_is_closed(host, monkeypatch):
