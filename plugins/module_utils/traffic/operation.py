@@ -350,7 +350,8 @@ class ShiftOperation:
         start = self.api.snapshot(route)
         while side is not None and time.monotonic() - begin < self.timing.drain:
             time.sleep(min(CHECK_S, self.plan.interval))  # between two reads of the counters
-            self._go_on()
+            if not self._goes_back:
+                self._go_on()
             now = self.api.snapshot(route)
             name = route.child(side)
             # New clients still get one of a thousand requests there: a side with sessions has more.
@@ -363,7 +364,11 @@ class ShiftOperation:
             elif time.monotonic() - quiet >= self.plan.interval:
                 break
         drained = time.monotonic() - begin < self.timing.drain
-        return {"drained": drained, "waited_s": round(time.monotonic() - begin, 1), "in_effect_ms": self._write(route)}
+        waited = {"drained": drained, "waited_s": round(time.monotonic() - begin, 1)}
+        if not self._goes_back:
+            return {**waited, "in_effect_ms": self._write(route)}
+        self.store.write_back(route)
+        return {**waited, "in_effect_ms": self._await_effect(route)}
 
     def _write(self, route: Route) -> int:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
