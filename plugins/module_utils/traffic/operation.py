@@ -184,7 +184,7 @@ class ShiftOperation:
             said = gates.await_approval(gate, self.store.state_dir, service, weight, self._go_on)
             reason = ""
         else:
-            reason = gates.ask_command(gate, service, weight)
+            reason = gates.ask_command(gate, service, weight, self._go_on)
         if not reason:
             self._open_gates |= {(name, weight)}
         self._count(reason)
