@@ -128,7 +128,13 @@ class ShiftOperation:
             return self._drain(route)
         if step.name == "settle":
             return {"in_effect_ms": self._await_effect(route)}
-        return {"in_effect_ms": self._write(route)}
+        in_effect_ms = self._write(route)
+        self._keep_good(route)
+        return {"in_effect_ms": in_effect_ms}
+
+    def _keep_good(self, route: Route) -> None:
+        if not route.mirror and route.weight in (0, self.store.read_safe(route)):
+            self.store.keep_good(route)
 
     def _go_on(self) -> None:
         """Raises C(ReplatformError) when this run is to end: nobody is there to hear of it, its steps can't be recorded, or somebody
@@ -365,10 +371,14 @@ class ShiftOperation:
                 break
         drained = time.monotonic() - begin < self.timing.drain
         waited = {"drained": drained, "waited_s": round(time.monotonic() - begin, 1)}
-        if not self._goes_back:
-            return {**waited, "in_effect_ms": self._write(route)}
-        self.store.write_back(route)
-        return {**waited, "in_effect_ms": self._await_effect(route)}
+        if self._goes_back:
+            self.store.write_back(route)
+            in_effect_ms = self._await_effect(route)
+            self._note_back(route)
+        else:
+            in_effect_ms = self._write(route)
+            self._keep_good(route)
+        return {**waited, "in_effect_ms": in_effect_ms}
 
     def _write(self, route: Route) -> int:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""

@@ -11,6 +11,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import (
     RefusedError,
     ReplatformError,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import parse
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watched
 
@@ -124,3 +125,31 @@ def test_a_strangers_file_that_can_not_be_mended_never_keeps_our_way_back_from_b
     with pytest.raises(ReplatformError, match=f"NOT VERIFIED: .*weight 0, but .*could not be mended: {error}"):
         obedient.shift(state="rolled_back")
     assert obedient.weight == 0
+
+
+def test_the_copy_for_a_person_is_what_is_served_at_every_safe_weight(obedient):
+    def same():
+        return (obedient.state_dir / "app.last-good").read_text() == (obedient.dynamic_dir / "app.yml").read_text()
+
+    obedient.shift(state="present")
+    assert same()
+    obedient.watches = [Watched, fails(), Watched]
+    sessions = {"session_affinity": {"cookie_name": "c"}}
+    obedient.shift(**sessions)
+    assert same() and not obedient.store.read().tail
+    obedient.shift(state="present", rule="Host(`new.lab`)", **sessions)
+    assert same() and "new.lab" in (obedient.state_dir / "app.last-good").read_text()
+    obedient.shift(state="promoted", rule="Host(`new.lab`)", **sessions)
+    assert same() and obedient.store.read().primary.servers == ()
+
+
+def test_the_copy_for_a_person_has_no_weight_that_is_not_safe(obedient):
+    good = []
+
+    def look():
+        good.append(parse((obedient.state_dir / "app.last-good").read_text(), "app.last-good").weight)
+        return Watched()
+
+    obedient.watches = [look]
+    obedient.shift(step_weights=[100])
+    assert good == [0]
