@@ -4,7 +4,7 @@
 
 Before a step that file is written and C(deadman.py) of role C(edge) is started on it, where systemd runs as a transient service of
 its own, so that it outlives this module and the session that it runs in. A thread touches the file while this process lives and
-hears of its controller. After the step the orders are taken away, which ends that process.
+hears of its controller. Once the step's weight is safe, or is not in the file any more, the orders are taken away, which ends that process.
 """
 
 from __future__ import annotations
@@ -74,25 +74,30 @@ class DeadMan:
         self._script, self._orders, self._patience_s = script, orders, patience_s
         self._controller, self._context = controller, context
         self._nonce = ""
+        self._armed_for: tuple[Route, Route] | None = None
+        self._stop = threading.Event()
+        self._beats: threading.Thread | None = None
 
-    @contextlib.contextmanager
-    def armed(self, before: Route, step: Route) -> t.Iterator[None]:
-        """Puts O(before) back when this process goes silent while O(step) is the file. An error within disarms too."""
-        if not self._script:
-            yield
+    def arm(self, before: Route, step: Route) -> None:
+        """Has O(before) put back when this process goes silent while O(step) is the file, until it is disarmed."""
+        if not self._script or self._armed_for == (before, step):
             return
+        self.disarm()
         self._arm(before, step)
-        stop = threading.Event()
-        beat = threading.Thread(target=self._beat, args=(stop,), daemon=True)
-        beat.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            beat.join()
-            # With the controller gone there may be nobody to act on the error: the orders stand.
-            if not self._controller.lost():
-                self._disarm()
+        self._armed_for = (before, step)
+        self._stop = threading.Event()
+        self._beats = threading.Thread(target=self._beat, args=(self._stop,), daemon=True)
+        self._beats.start()
+
+    def disarm(self) -> None:
+        """The weight is safe now, or no longer in the file. With the controller gone there may be nobody to see to it: the orders stand."""
+        if self._beats is None:
+            return
+        self._stop.set()
+        self._beats.join()
+        self._beats = self._armed_for = None
+        if not self._controller.lost():
+            self._disarm()
 
     def check(self) -> None:
         """Raises C(ReplatformError) when the controller is gone, or when the dead-man has acted in the meantime."""

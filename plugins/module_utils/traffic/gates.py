@@ -8,8 +8,10 @@ for one gate, service and weight, and is moved away when that weight is in effec
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 import typing as t
@@ -39,24 +41,40 @@ def approval_path(state_dir: str, service: str, gate: str, weight: int) -> str:
     return os.path.join(state_dir, "approvals", f"{service}-{gate}-{weight}.json")
 
 
-def ask_command(gate: Gate, service: str, weight: int) -> str:
-    """Why the gate's command says no, or an empty string. It runs without a shell and is told what is to come."""
+def ask_command(gate: Gate, service: str, weight: int, alive: t.Callable[[], None] = lambda: None) -> str:
+    """Why the gate's command says no, or an empty string. It runs without a shell and is told what is to come.
+
+    O(alive) is called at each look and may raise, which ends the command with all that it has started.
+    """
     environment = {**os.environ, "REPLATFORM_SERVICE": service, "REPLATFORM_WEIGHT": str(weight)}
+    end = time.monotonic() + gate.timeout
     try:
-        done = subprocess.run(
-            gate.command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=gate.timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"gate '{gate.name}': {gate.command[0]} has not ended within {gate.timeout:g} s"
+        with _running(gate.command, environment) as process:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    status = process.wait(max(0.0, min(_POLL_S, end - time.monotonic())))
+                    break
+                if time.monotonic() >= end:
+                    return f"gate '{gate.name}': {gate.command[0]} has not ended within {gate.timeout:g} s"
+                alive()
     except OSError as exc:
         return f"gate '{gate.name}': {gate.command[0]} can not be run ({exc.strerror or exc})"
-    return f"gate '{gate.name}': {gate.command[0]} ended with {done.returncode}" if done.returncode else ""
+    return f"gate '{gate.name}': {gate.command[0]} ended with {status}" if status else ""
+
+
+@contextlib.contextmanager
+def _running(command: t.Sequence[str], environment: t.Mapping[str, str]) -> t.Iterator[subprocess.Popen[bytes]]:
+    """The command in a session of its own, so that nothing of it is left when the block ends before it does."""
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, env=environment, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def await_approval(

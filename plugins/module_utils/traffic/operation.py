@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
@@ -86,6 +87,7 @@ class ShiftOperation:
         self._breaches = 0
         self._breach = ""
         self._breached_at = 0.0
+        self._not_mended = ""
 
     def observe(self) -> World:
         """The world now. In check mode, and on the way back, an edge that does not answer is no fault: nothing is in effect."""
@@ -126,7 +128,13 @@ class ShiftOperation:
             return self._drain(route)
         if step.name == "settle":
             return {"in_effect_ms": self._await_effect(route)}
-        return {"in_effect_ms": self._write(route)}
+        in_effect_ms = self._write(route)
+        self._keep_good(route)
+        return {"in_effect_ms": in_effect_ms}
+
+    def _keep_good(self, route: Route) -> None:
+        if not route.mirror and route.weight in (0, self.store.read_safe(route)):
+            self.store.keep_good(route)
 
     def _go_on(self) -> None:
         """Raises C(ReplatformError) when this run is to end: nobody is there to hear of it, its steps can't be recorded, or somebody
@@ -182,7 +190,7 @@ class ShiftOperation:
             said = gates.await_approval(gate, self.store.state_dir, service, weight, self._go_on)
             reason = ""
         else:
-            reason = gates.ask_command(gate, service, weight)
+            reason = gates.ask_command(gate, service, weight, self._go_on)
         if not reason:
             self._open_gates |= {(name, weight)}
         self._count(reason)
@@ -197,14 +205,11 @@ class ShiftOperation:
         if step.name == "weight" and route.weight < current.weight:
             self._refuse_dead_primary(route)
         result: dict[str, t.Any] = {}
-        with self.dead_man.armed(self.store.safe_route(current), route):
-            try:
-                if current != route:
-                    result["in_effect_ms"] = self._write(route)
-                result.update(self._watch(route, step, before))
-            except Exception as exc:
-                self._leave_safe(current, route, str(exc))
-                raise
+        self.dead_man.arm(self.store.safe_route(current), route)
+        with self.leaving_safe():
+            if current != route:
+                result["in_effect_ms"] = self._write(route)
+            result.update(self._watch(route, step, before))
         for gate in self.wanted.gates if step.name == "weight" else ():
             gates.use_up(self.store.state_dir, route.name, gate.name, route.weight)
         if route.protocol == "tcp":
@@ -230,30 +235,66 @@ class ShiftOperation:
             self._mirrored = True
         else:
             self.store.write_safe(route)
+        self.dead_man.disarm()
 
-    def _leave_safe(self, current: Route, route: Route, reason: str) -> None:
-        """The watch was cut off by an error: nobody knows whether the weight is good, so the last good one comes back."""
-        safe = self.store.safe_route(current)
-        if safe == route or self.store.read() != route:
-            return
+    @contextlib.contextmanager
+    def leaving_safe(self, *, recorded: bool = False) -> t.Iterator[None]:
+        """An error within says what was done about a weight that has not passed its watch: nobody looks at it any more.
+
+        The last good one comes back, none at all after a breach; nothing is raised. With O(recorded) there is no step that tells of it.
+        """
         try:
-            self.store.write_back(safe)
+            yield
+        except Exception as exc:
+            said = self._left_safe(recorded)
+            if not said or said in str(exc):
+                raise
+            kind = type(exc) if isinstance(exc, ReplatformError) else ReplatformError
+            raise kind(f"{exc}; {said}") from exc
+
+    def _left_safe(self, recorded: bool) -> str:
+        if self.check_mode or self.wanted.state != "shifted":
+            return ""
+        try:
+            route = self.store.read()
+        except ReplatformError:
+            return ""  # another hand wrote it
+        if route is None:
+            return ""
+        safe = self.store.safe_route(route)
+        safe = replace(safe, weight=0) if self._goes_back else safe
+        if route.weight <= safe.weight and (not route.mirror or self._mirrored):
+            return ""
+        event = "ok"
+        try:
+            said = self._leave(route, safe)
         except ReplatformError as exc:
-            raise ReplatformError(f"{reason}; {exc}") from exc
-        written = f"{reason}; the last safe weight {safe.weight} of service '{route.name}' was written back"
+            event, said = "failed", str(exc)
+        if recorded:
+            weights = {"weight": safe.weight, "from_weight": route.weight}
+            self.journal.write("put_back", event, {"service": route.name, **weights, "reason": said})
+        return said
+
+    def _leave(self, route: Route, safe: Route) -> str:
+        """Puts O(safe) in the place of O(route) and says so; C(ReplatformError) when that is not done or not verified."""
+        if route.weight > safe.weight:
+            self._refuse_dead_primary(route)
+        self.store.write_back(safe)
+        written = f"the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
-            self._await_effect(safe)
+            self._mend_broken()
+            self._await_back(safe)
         except ReplatformError as exc:
             raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
-        raise ReplatformError(f"{written} and is in effect")
+        return f"{written} and is in effect"
 
     def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
         """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
         self._refuse_dead_primary(route)
-        faulty = self.strangers.broken()
-        mended = self.strangers.mend([faulty[0]]) if faulty else []
         self.store.write_back(route)
+        self.dead_man.disarm()
         begin = time.monotonic()
+        mended = self._mend_broken()
         try:
             before = self.api.snapshot(route)
             mended += self._await_back(route)
@@ -283,15 +324,28 @@ class ShiftOperation:
         while mended is None and not self.api.in_effect(route):
             if time.monotonic() > end:
                 unread = self.strangers.unread(self.api.snapshot(route).last_reload_s, lambda _seconds: None)
-                mended = self.strangers.mend(unread)
+                mended = self._mend(unread)
             time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         self._await_effect(route)
         return mended or []
 
+    def _mend_broken(self) -> list[str]:
+        faulty = self.strangers.broken()
+        return self._mend([faulty[0]]) if faulty else []
+
+    def _mend(self, paths: list[str]) -> list[str]:
+        """Our file comes first: one of a stranger's that can't be mended is told of where ours does not come into effect."""
+        try:
+            return self.strangers.mend(paths)
+        except (OSError, ReplatformError) as exc:
+            self._not_mended = f"; it could not be mended: {exc}"
+            return []
+
     def _refuse_dead_primary(self, route: Route) -> None:
         if not any_answers(route.primary.servers, route.health, _PATIENCE_S):
+            current = self.store.read() or route
             raise ReplatformError(
-                f"service '{route.name}' stays at weight {self.world.route.weight if self.world.route else 0}: "
+                f"service '{route.name}' stays at weight {current.weight}: "
                 f"no server of its primary side '{route.primary.name}' answers, going back would lose every request"
             )
 
@@ -302,7 +356,8 @@ class ShiftOperation:
         start = self.api.snapshot(route)
         while side is not None and time.monotonic() - begin < self.timing.drain:
             time.sleep(min(CHECK_S, self.plan.interval))  # between two reads of the counters
-            self._go_on()
+            if not self._goes_back:
+                self._go_on()
             now = self.api.snapshot(route)
             name = route.child(side)
             # New clients still get one of a thousand requests there: a side with sessions has more.
@@ -315,7 +370,15 @@ class ShiftOperation:
             elif time.monotonic() - quiet >= self.plan.interval:
                 break
         drained = time.monotonic() - begin < self.timing.drain
-        return {"drained": drained, "waited_s": round(time.monotonic() - begin, 1), "in_effect_ms": self._write(route)}
+        waited = {"drained": drained, "waited_s": round(time.monotonic() - begin, 1)}
+        if self._goes_back:
+            self.store.write_back(route)
+            in_effect_ms = self._await_effect(route)
+            self._note_back(route)
+        else:
+            in_effect_ms = self._write(route)
+            self._keep_good(route)
+        return {**waited, "in_effect_ms": in_effect_ms}
 
     def _write(self, route: Route) -> int:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
@@ -342,7 +405,7 @@ class ShiftOperation:
                 hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
                 raise ReplatformError(
                     f"Traefik does not take the change of service '{route.name}' within {self.timing.in_effect:g} s "
-                    f"(one broken file in {self.store.dynamic_dir} stops all): {hint}"
+                    f"(one broken file in {self.store.dynamic_dir} stops all): {hint}{self._not_mended}"
                 )
             time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         return round((time.monotonic() - begin) * 1000)

@@ -59,15 +59,16 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
             return foreseen[-1]
 
         try:
-            outcome = drive(
-                operation.observe,
-                partial(next_step, wanted=wanted),
-                act,
-                journal,
-                deadline_s=params["deadline"],
-                simulate=foresee,
-                check_mode=check_mode,
-            )
+            with operation.leaving_safe(recorded=True):
+                outcome = drive(
+                    operation.observe,
+                    partial(next_step, wanted=wanted),
+                    act,
+                    journal,
+                    deadline_s=params["deadline"],
+                    simulate=foresee,
+                    check_mode=check_mode,
+                )
         except ReplatformError as exc:
             if not check_mode and result["steps"]:
                 operation.progress.say(
@@ -75,6 +76,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
                 )
             raise
         finally:
+            operation.dead_man.disarm()
             if journal.fault:
                 result["warnings"] = [f"{journal.fault}: not all of this shift of '{wanted.route.name}' is recorded"]
         after = foreseen[-1].route if foreseen else store.read()

@@ -88,6 +88,10 @@ class Store:
 
     def write_safe(self, route: Route) -> None:
         replace_file(self._safe, json.dumps({"weight": route.weight, "canary": _canary(route)}) + "\n", 0o640)
+        self.keep_good(route)
+
+    def keep_good(self, route: Route) -> None:
+        """Keeps what is served at a safe weight, for a person to copy back."""
         replace_file(self.last_good, render(route), 0o640)
 
     def forget_safe(self) -> None:

@@ -9,12 +9,19 @@ The way back puts those copies in place of what is broken; what a person wrote i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import stat
 import time
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import HEADER
-from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import read_bytes, replace_file
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import (
+    read_bytes,
+    replace_file,
+    taking_its_place,
+)
 
 _READ_BY_TRAEFIK = (".yml", ".yaml", ".toml")
 # From a file's change to Traefik's reload pass its notice and the throttle of its provider.
@@ -85,14 +92,47 @@ class Strangers:
             kept = self._kept(path)
             if read_bytes(kept) == read_bytes(path) and os.path.exists(kept):
                 continue
-            os.rename(path, f"{path}.set-aside")
-            if os.path.exists(kept):
-                replace_file(path, read_bytes(kept), 0o644)
+            _set_aside(path, kept)
             mended.append(path)
         return mended
 
     def _kept(self, path: str) -> str:
         return os.path.join(self.kept_dir, os.path.relpath(path, self.dynamic_dir))
+
+
+def _set_aside(path: str, kept: str) -> None:
+    """Puts the kept copy in the place of the file, where there is one: as it is before the file is moved, and itself where the disk is full.
+
+    It has the mode and the owner of the file then, which may hold secrets. Raises C(OSError) when that can't be done; the file is where it was.
+    """
+    aside = _unused(f"{path}.set-aside")
+    if not os.path.exists(kept):
+        os.rename(path, aside)
+        return
+    was = os.stat(path)
+    try:
+        with taking_its_place(path, stat.S_IMODE(was.st_mode)) as handle:
+            os.fchown(handle.fileno(), was.st_uid, was.st_gid)
+            handle.write(read_bytes(kept))
+            handle.flush()
+            os.fsync(handle.fileno())
+            os.rename(path, aside)
+    except ReplatformError:
+        if os.path.exists(path):
+            os.rename(path, aside)
+        try:
+            os.chown(kept, was.st_uid, was.st_gid)
+            os.chmod(kept, stat.S_IMODE(was.st_mode))
+            os.rename(kept, path)
+        except OSError:
+            os.rename(aside, path)
+            raise
+
+
+def _unused(path: str) -> str:
+    """The name, or the first of its numbered ones, that no file has."""
+    numbered = (f"{path}.{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], numbered) if not os.path.lexists(name))
 
 
 def _changed(path: str) -> float:

@@ -14,8 +14,10 @@ import datetime
 import fcntl
 import hashlib
 import http.client
+import itertools
 import json
 import os
+import stat
 import sys
 import time
 import urllib.parse
@@ -83,10 +85,12 @@ def read_bytes(path):
         return b""
 
 
-def replace_file(path, content, mode):
+def replace_file(path, content, mode, owner=None):
     aside = f"{path}.{os.getpid()}.new"
     try:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as handle:
+            if owner:
+                os.fchown(handle.fileno(), owner.st_uid, owner.st_gid)
             write_all(handle, content, mode)
         os.rename(aside, path)
     except OSError:
@@ -118,8 +122,8 @@ def put_back(path, content, mode):
             raise full from None
 
 
-def mend_strangers(dynamic_dir, kept_dir):
-    """Puts the files of other hands back to what Traefik last took of them: a broken one stops every change."""
+def mend_strangers(dynamic_dir, kept_dir, taken_s):
+    """Puts the files of other hands that changed after Traefik last took a change back to what it took of them: a broken one stops every change."""
     mended = []
     for folder, _folders, names in os.walk(dynamic_dir):
         for name in names:
@@ -130,26 +134,58 @@ def mend_strangers(dynamic_dir, kept_dir):
                 continue
             if os.path.exists(kept) and read_bytes(kept) == text:
                 continue
-            os.rename(path, path + ".set-aside")
-            if os.path.exists(kept):
-                replace_file(path, read_bytes(kept), 0o644)
+            if not 0 < taken_s < os.stat(path).st_ctime:
+                continue
+            set_aside(path, kept)
             mended.append(path)
     return mended
 
 
-def in_effect(orders):
-    """Whether Traefik's API shows the weights."""
+def set_aside(path, kept):
+    """Puts the kept copy in the place of a file, with its mode and owner: it may hold secrets."""
+    numbered = (f"{path}.set-aside.{number}" for number in itertools.count(2))
+    aside = next(name for name in itertools.chain([f"{path}.set-aside"], numbered) if not os.path.lexists(name))
+    was = os.stat(path)
+    os.rename(path, aside)
+    if not os.path.exists(kept):
+        return
+    try:
+        replace_file(path, read_bytes(kept), stat.S_IMODE(was.st_mode), was)
+    except OSError:
+        os.rename(aside, path)
+        raise
+
+
+def ask(orders, path):
+    """What Traefik's API answers; None when it does not."""
     parts = urllib.parse.urlsplit(orders["api_url"])
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=2)
     try:
-        connection.request("GET", f"/api/{orders['protocol']}/services/{orders['service']}@file")
-        service = json.loads(connection.getresponse().read())
-        shown = {child["name"].split("@")[0]: child.get("weight", 1) for child in service["weighted"]["services"]}
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
-        return False
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
-    return shown == orders["weights"]
+
+
+def shown(orders):
+    """The weights that Traefik's API shows, none where it does not know the service; None when it does not answer."""
+    answer = ask(orders, f"/api/{orders['protocol']}/services/{orders['service']}@file")
+    if answer is None:
+        return None
+    try:
+        children = json.loads(answer)["weighted"]["services"]
+        return {child["name"].split("@")[0]: child.get("weight", 1) for child in children}
+    except (ValueError, KeyError):
+        return {}
+
+
+def last_reload(orders):
+    """When Traefik last took a change, in seconds since the epoch; 0 when it does not say."""
+    lines = (ask(orders, "/metrics") or b"").decode().splitlines()
+    taken = [line.split()[1] for line in lines if line.startswith("traefik_config_last_reload_success ")]
+    return float(taken[0]) if taken else 0.0
 
 
 def record(orders, event, data):
@@ -206,19 +242,29 @@ def fire(path, nonce):
         record(orders, "failed", {"reason": f"{reason}; the way back is NOT DONE: {exc}", "restored": False})
         return False
     os.replace(path, path + ".fired")
-    mended = None
-    while not in_effect(orders):
-        waited = time.monotonic() - begin
-        if waited > STRANGER_S and mended is None:
-            mended = mend_strangers(os.path.dirname(orders["path"]), orders["strangers"])
-        if waited > EFFECT_S:
-            why = "Traefik does not show the weights: the way back is NOT verified"
+    mended, fault, others_since = None, "", None
+    while (weights := shown(orders)) != orders["weights"]:
+        now = time.monotonic()
+        # A Traefik that is down reads all of it when it comes back: only one that is there may be held up by a file of another hand.
+        others_since = None if weights is None else others_since or now
+        if others_since and now - others_since > STRANGER_S and mended is None:
+            mended, fault = try_to_mend(orders)
+        if now - begin > EFFECT_S:
+            why = f"Traefik does not show the weights: the way back is NOT verified{fault}"
             record(orders, "failed", {"reason": f"{reason}; {why}", "restored": True, "strangers": mended or []})
             return False
         time.sleep(0.05)  # Traefik tells nobody that it has read
     took = round((time.monotonic() - begin) * 1000)
     record(orders, "ok", {"reason": reason, "restored": True, "in_effect_ms": took, "strangers": mended or []})
     return True
+
+
+def try_to_mend(orders):
+    """The files that were mended, and what is to be said when that can't be done."""
+    try:
+        return mend_strangers(os.path.dirname(orders["path"]), orders["strangers"], last_reload(orders)), ""
+    except (OSError, ValueError) as exc:
+        return [], f"; a file of another hand could not be mended: {exc}"
 
 
 def main():

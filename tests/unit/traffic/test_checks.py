@@ -262,6 +262,40 @@ def test_a_strangers_file_goes_back_to_what_was_taken_of_it(tmp_path):
     assert strangers.mend(strangers.files()) == []
 
 
+@pytest.mark.parametrize("full", [False, True], ids=["", "full disk"])
+def test_a_strangers_file_keeps_its_mode_and_owner_and_each_that_was_set_aside(tmp_path, monkeypatch, full):
+    dynamic, kept = tmp_path / "dynamic", tmp_path / "kept"
+    dynamic.mkdir()
+    kept.mkdir()
+    users = dynamic / "users.yml"
+    users.write_text("good")
+    users.chmod(0o600)
+    if not os.geteuid():
+        os.chown(users, 1234, 1235)
+    was = users.stat()
+    strangers = Strangers(str(dynamic), str(kept))
+    if full:
+
+        def no_room(*_arguments, **_more):
+            raise ReplatformError("no room")
+
+        monkeypatch.setattr(
+            "ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers.taking_its_place", no_room
+        )
+    for content in ("first [", "second ["):
+        (kept / "users.yml").write_text("good")
+        users.write_text(content)
+        assert strangers.mend([str(users)]) == [str(users)]
+        now = users.stat()
+        assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
+        assert users.read_text() == "good"
+    asides = [dynamic / "users.yml.set-aside", dynamic / "users.yml.set-aside.2"]
+    assert [(aside.read_text(), aside.stat().st_mode) for aside in asides] == [
+        ("first [", was.st_mode),
+        ("second [", was.st_mode),
+    ]
+
+
 def test_only_what_changed_after_the_last_reload_is_unread(tmp_path):
     (tmp_path / "a.yml").write_text("a: 1")
     strangers = Strangers(str(tmp_path), str(tmp_path / "kept"))

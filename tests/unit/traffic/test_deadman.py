@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(deadman, "LOCK_S", 0.1)
     monkeypatch.setattr(deadman, "STRANGER_S", 0.05)
     monkeypatch.setattr(deadman, "EFFECT_S", 0.2)
-    monkeypatch.setattr(deadman, "in_effect", lambda orders: True)
+    monkeypatch.setattr(deadman, "shown", lambda orders: orders["weights"])
     (tmp_path / "dynamic").mkdir()
     (tmp_path / "dynamic/app.yml").write_text(STEP)
     return tmp_path
@@ -104,7 +105,8 @@ def test_orders_that_are_taken_back_end_it(host):
 
 
 def test_a_way_back_that_traefik_does_not_show_is_recorded_as_failed(host, monkeypatch):
-    monkeypatch.setattr(deadman, "in_effect", lambda orders: False)
+    monkeypatch.setattr(deadman, "shown", lambda orders: {"app-swarm": 100})
+    monkeypatch.setattr(deadman, "last_reload", lambda orders: 1.0)
     (host / "strangers").mkdir()
     (host / "strangers/theirs.yml").write_text("good")
     (host / "dynamic/theirs.yml").write_text("broken")
@@ -114,6 +116,50 @@ def test_a_way_back_that_traefik_does_not_show_is_recorded_as_failed(host, monke
     assert last["event"] == "failed" and "NOT verified" in last["data"]["reason"]
     assert (host / "dynamic/theirs.yml").read_text() == "good"
     assert (host / "dynamic/theirs.yml.set-aside").read_text() == "broken"
+
+
+@pytest.mark.parametrize(
+    ("shown", "reloaded_s"),
+    [(None, 1.0), ({"app-swarm": 100}, 1e12), ({"app-swarm": 100}, 0.0)],
+    ids=["Traefik is down", "it has taken that file", "it does not say when"],
+)
+def test_files_of_others_stay_where_nothing_says_that_they_are_in_the_way(host, monkeypatch, shown, reloaded_s):
+    monkeypatch.setattr(deadman, "shown", lambda orders: shown)
+    monkeypatch.setattr(deadman, "last_reload", lambda orders: reloaded_s)
+    (host / "dynamic/theirs.yml").write_text("good, and never kept")
+    assert run(order(host), monkeypatch) == 1
+    assert (host / "dynamic/theirs.yml").exists() and events(host)[-1]["data"]["strangers"] == []
+
+
+def test_a_file_of_others_that_can_not_be_mended_is_recorded(host, monkeypatch):
+    def no_room(*_arguments):
+        raise OSError("no room")
+
+    monkeypatch.setattr(deadman, "shown", lambda orders: {})
+    monkeypatch.setattr(deadman, "last_reload", lambda orders: 1.0)
+    monkeypatch.setattr(deadman, "set_aside", no_room)
+    (host / "dynamic/theirs.yml").write_text("broken")
+    assert run(order(host), monkeypatch) == 1
+    last = events(host)[-1]
+    assert (last["event"], last["data"]["restored"]) == ("failed", True) and "no room" in last["data"]["reason"]
+
+
+def test_a_strangers_file_keeps_its_mode_and_owner_and_each_that_was_set_aside(host):
+    kept, users = host / "strangers", host / "dynamic/users.yml"
+    kept.mkdir()
+    (kept / "users.yml").write_text("good")
+    for content in ("first", "second"):
+        users.write_text(content)
+        users.chmod(0o600)
+        if not os.geteuid():
+            os.chown(users, 1234, 1235)
+        was = users.stat()
+        assert deadman.mend_strangers(str(host / "dynamic"), str(kept), 1.0) == [str(users)]
+        now = users.stat()
+        assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
+    assert users.read_text() == "good"
+    asides = [users.with_name("users.yml.set-aside"), users.with_name("users.yml.set-aside.2")]
+    assert [aside.read_text() for aside in asides] == ["first", "second"]
 
 
 def test_a_torn_line_in_the_journal_is_closed(host, monkeypatch):

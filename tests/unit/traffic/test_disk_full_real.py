@@ -13,7 +13,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.evidence import Evidence
 
 from .conftest import Edge, until
-from .test_breach_real import in_background, start_module
+from .test_breach_real import GOOD, in_background, start_module
 from .test_edge_real import HOST, shift
 
 FULL = "No space left on device"
@@ -115,6 +115,17 @@ def test_the_dead_man_needs_no_room(edge, sides, elsewhere):
     module.stdout.close()
     until(lambda: ("dead_man", "ok", 50) in events(elsewhere["journal"]))
     assert '"weight": 50' in served(edge)
+
+
+def test_a_strangers_broken_file_is_mended_without_room(edge, sides, elsewhere):
+    theirs, good = edge.dynamic_dir / "theirs.yml", GOOD + "#" * 8192
+    theirs.write_text(good)
+    shift(edge, sides, **elsewhere)
+    theirs.write_text("http: [" + "#" * 8192)
+    give_back = fill(edge)
+    assert shift(edge, sides, state="rolled_back", **elsewhere)["weight"] == 0
+    assert theirs.read_text() == good and theirs.with_name("theirs.yml.set-aside").exists()
+    give_back()
 
 
 def test_a_way_back_without_room_says_so_loudly(edge, sides, elsewhere):

@@ -1,0 +1,61 @@
+"""Where no Traefik is needed: one that has what the file says, and watches that end as they are told."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.loop import drive
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import operation, run
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Snapshot
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watch
+
+from .test_edge_real import shift
+
+
+class Side:
+    def __init__(self, number):
+        self.address = f"127.0.0.1:{number}"
+
+
+class Obedient:
+    """An edge, seen as C(shift) needs it, and its API; C(watches) are functions that return what was watched, taken in turn."""
+
+    def __init__(self, folder):
+        self.dynamic_dir, self.state_dir = folder / "dynamic", folder / "state"
+        self.dynamic_dir.mkdir()
+        self.api_url = "http://127.0.0.1:9"
+        self.store = Store("app", str(self.dynamic_dir), str(self.state_dir))
+        self.sides = Side(1), Side(2)
+        self.primary_answers = True
+        self.watches = []
+        self.silent_looks = 0
+        self.blocked = False
+        self.now = 0.0
+
+    def shift(self, **changes):
+        return shift(self, self.sides, **{"interval": 0.01, "in_effect_timeout": 0.1, **changes})
+
+    def in_effect(self, route):
+        if self.silent_looks:
+            self.silent_looks -= 1
+            raise ReplatformError("the API does not answer")
+        return not self.blocked and self.store.read() == route
+
+    def snapshot(self, _route):
+        return Snapshot({}, {})
+
+    @property
+    def weight(self):
+        return self.store.read().weight
+
+
+def in_place_of_all(edge, monkeypatch):
+    """Puts it in the place of a Traefik, of the servers and of the clock of the deadline."""
+    monkeypatch.setattr(run, "EdgeApi", lambda _url: edge)
+    monkeypatch.setattr(run, "drive", partial(drive, clock=lambda: edge.now))
+    monkeypatch.setattr(operation, "probe_all", lambda urls, _health: dict.fromkeys(urls, ""))
+    monkeypatch.setattr(operation, "any_answers", lambda *_arguments: edge.primary_answers)
+    monkeypatch.setattr(operation, "SETTLE_S", 0)
+    monkeypatch.setattr(Watch, "run", lambda _watch: edge.watches.pop(0)())
