@@ -12,6 +12,8 @@ import typing as t
 MADE_BY = {"app.kubernetes.io/managed-by": "replatform"}
 SOURCE = "replatform.sophia.ai/swarm-source"
 SOURCE_ID = "replatform.sophia.ai/swarm-id"
+# A label of a secret or config in a Swarm that was made again: the IDs that it had before.
+FORMER_IDS = "replatform.sophia.ai/swarm-ids"
 
 
 def manifest(kind: str, name: str, namespace: str, source: str, source_id: str, value: bytes) -> dict[str, t.Any]:

@@ -226,7 +226,7 @@ class Restoration(SwarmOperation):
             create_service(self.client, restoration.created_spec(self.world, self.kept, step.data["service"]))
             return
         (thing,) = [one for one in self.kept["objects"][f"{kind}s"] if one["name"] == step.data[kind]]
-        labels = restoration.labels_of(thing, self.name)
+        labels = restoration.labels_of(kind, thing, self.name)
         if kind == "network":
             create_network(self.client, thing, restoration.options_of(thing), labels)
         elif kind == "secret":

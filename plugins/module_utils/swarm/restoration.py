@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.secrets.manifest import FORMER_IDS
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import placement, spare, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.stack import KINDS, thing_id, thing_name
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
@@ -94,9 +95,11 @@ def missing(world: Raw, kept: Raw, kind: str) -> list[dict[str, t.Any]]:
     ]
 
 
-def labels_of(thing: Raw, stack: str) -> dict[str, str]:
-    """The labels that an object is made with."""
-    return {**(thing.get("labels") or {}), **({STACK_LABEL: stack} if thing["own"] else {})}
+def labels_of(kind: str, thing: Raw, stack: str) -> dict[str, str]:
+    """The labels that an object is made with. One for the IDs that it had says that what was copied of it then holds it still."""
+    labels = dict(thing.get("labels") or {})
+    ids = {} if kind == "network" else {FORMER_IDS: " ".join([*labels.get(FORMER_IDS, "").split(), thing["id"]])}
+    return {**labels, **ids, **({STACK_LABEL: stack} if thing["own"] else {})}
 
 
 def options_of(network: Raw) -> dict[str, str]:
@@ -209,7 +212,7 @@ def _named(kept: Raw, kind: str) -> set[str]:
         return value
 
     for spec in services(kept).values():
-        _each_reference(spec, see)
+        each_reference(spec, see)
     return seen
 
 
@@ -233,10 +236,10 @@ def _translated(spec: Raw, ids: Ids, lenient: bool = False, by_name: bool = True
             f"service {spec['Name']} names the {kind} {value}, which was not kept: write in the file, in place of it, the name of one that is"
         )
 
-    return _each_reference(spec, replace)
+    return each_reference(spec, replace)
 
 
-def _each_reference(spec: Raw, replace: t.Callable[[str, str], str]) -> dict[str, t.Any]:
+def each_reference(spec: Raw, replace: t.Callable[[str, str], str]) -> dict[str, t.Any]:
     """The spec with each ID in it replaced: those of networks, secrets, configs, and of nodes in constraints."""
     after = copy.deepcopy(dict(spec))
     template = after["TaskTemplate"]

@@ -173,8 +173,8 @@ def test_everything_is_made_once_in_order_and_as_it_was():
         *["create_service"] * 3,
     ]
     assert engine.made["shop_front"] == ({"encrypted": ""}, [POOL], STACK)
-    assert engine.made["password"] == (VALUES["password"], {"team": "db"})
-    assert engine.made["shop_settings"] == ("greeting = hello", STACK)
+    assert engine.made["password"] == (VALUES["password"], {"team": "db", "replatform.sophia.ai/swarm-ids": "sec-then"})
+    assert engine.made["shop_settings"] == ("greeting = hello", STACK | {"replatform.sophia.ai/swarm-ids": "con-then"})
     assert "somebody_elses" not in engine.made and "ingress" not in engine.made
     database = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}["shop_db"]
     was = {one["Spec"]["Name"]: one["Spec"] for one in stack_services()}["shop_db"]
@@ -183,6 +183,13 @@ def test_everything_is_made_once_in_order_and_as_it_was():
     was["TaskTemplate"]["ContainerSpec"]["Configs"][0]["ConfigID"] = "now-shop_settings"
     was["TaskTemplate"]["Placement"]["Constraints"] = ["node.id==m2", "node.labels.disk==ssd"]
     assert database == was
+
+
+def test_what_is_made_again_once_more_keeps_every_id_that_it_had():
+    what, engine = what_was_kept(), Engine()
+    what["objects"]["secrets"][0]["labels"]["replatform.sophia.ai/swarm-ids"] = "first"
+    restore(engine, what)
+    assert engine.made["password"][1]["replatform.sophia.ai/swarm-ids"] == "first sec-then"
 
 
 def test_the_second_time_nothing_is_changed():
