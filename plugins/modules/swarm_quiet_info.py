@@ -138,13 +138,16 @@ def main() -> None:
         watched_s = watch(lambda: past.look(conntrack.read_table()), 0 if module.check_mode else params["window"])
     except ReplatformError as exc:
         looked = False
-        module.warn(f"Nobody can say whether clients go past the edge straight to the ports of the Swarm on this host: {exc}")
-    told = {"asked": past.asked, "inside": past.inside, "idle": past.idle}
+        module.warn(
+            f"Nobody can say whether clients go past the edge straight to the ports of the Swarm on this host: {exc}"
+        )
     module.exit_json(
         changed=False,
         looked=looked,
+        asked=past.asked if looked else [],
+        inside=past.inside if looked else [],
+        idle=past.idle if looked else [],
         watched_s=int(watched_s),
-        **(told if looked else dict.fromkeys(told, [])),
     )
 
 

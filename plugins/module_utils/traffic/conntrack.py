@@ -90,8 +90,9 @@ def container_networks(routes: str) -> tuple[Network, ...]:
     found = []
     for fields in (line.split() for line in routes.splitlines()[1:]):
         if len(fields) > 7 and fields[0].startswith(_OF_CONTAINERS):
-            network, mask = (int.from_bytes(bytes.fromhex(fields[at])[::-1], "big") for at in (1, 7))
-            found.append(ipaddress.ip_network((network, str(ipaddress.ip_address(mask)))))
+            # In the byte order of the processor, as all that Docker and K3s run on have it.
+            network, mask = (ipaddress.IPv4Address(bytes.fromhex(fields[at])[::-1]) for at in (1, 7))
+            found.append(ipaddress.ip_network(f"{network}/{mask}"))
     return tuple(found)
 
 

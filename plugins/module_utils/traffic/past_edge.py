@@ -61,7 +61,9 @@ class PastEdge:
         seen = {entry.key: entry for entry in parse(text, self._ports) if self._counts(entry)}
         if self._first is None:
             self._first = {
-                key: _First(entry.state, now_s + entry.left_s) for key, entry in seen.items() if entry.left_s is not None
+                key: _First(entry.state, now_s + entry.left_s)
+                for key, entry in seen.items()
+                if entry.left_s is not None
             }
         for key, entry in seen.items():
             if _used(self._first.get(key), entry, now_s):
