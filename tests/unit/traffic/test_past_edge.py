@@ -105,7 +105,9 @@ def test_a_connection_from_before_counts_when_something_went_over_it():
     assert told(seen(*idle[:2], tcp(left=432000, state="ESTABLISHED")).asked) == [("web", "10.77.0.2", 1)]
     assert told(seen(idle[0], tcp()).asked) == [("web", "10.77.0.2", 1)]  # it has ended meanwhile
     assert told(seen(tcp(left=119), tcp(left=109), tcp()).asked) == [("web", "10.77.0.2", 1)]  # the same ports again
-    assert told(seen(idle[0], tcp(left="", state="").replace("6  ", "6 ").replace("[ASSURED]", "[OFFLOAD]")).asked)
+    assert told(
+        seen(tcp(left=119), tcp(left="", state="").replace("6  ", "6 ").replace("[ASSURED]", "[OFFLOAD]")).asked
+    )
     assert seen(tcp(left=119), tcp(left=109), tcp(left=99)).asked == []
     assert told(seen(UDP.format(left=29), UDP.format(left=20), UDP.format(left=29)).asked) == [
         ("names", "10.77.0.2", 1)
