@@ -7,7 +7,6 @@ from __future__ import annotations
 import socket
 import struct
 import typing as t
-from functools import partial
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 # States of include/net/tcp_states.h: established, FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT, CLOSE-WAIT, LAST-ACK, CLOSING.
@@ -41,7 +40,7 @@ class Counter:
     """
 
     def __init__(self, servers: t.Collection[str], look: t.Callable[[], set[tuple[str, str]]] | None = None) -> None:
-        self._servers = {_resolved(server): server for server in servers}
+        self._servers = {resolved(server): server for server in servers}
         self._look = look or _look
         self._known: set[tuple[str, str]] = set()
         self._counts: dict[str, int] = dict.fromkeys(servers, 0)
@@ -68,11 +67,17 @@ class Counter:
 
 def established(servers: t.Collection[str], look: t.Callable[[], set[tuple[str, str]]] | None = None) -> int:
     """How many connections to O(servers) are open."""
-    remote = {_resolved(server) for server in servers}
-    return sum(1 for _local, server in (look or partial(_look, {_ESTABLISHED}))() if server in remote)
+    remote = {resolved(server) for server in servers}
+    return sum(1 for _local, server in (look or established_pairs)() if server in remote)
 
 
-def _resolved(server: str) -> str:
+def established_pairs() -> set[tuple[str, str]]:
+    """Local and remote address of each connection that is open."""
+    return _look({_ESTABLISHED})
+
+
+def resolved(server: str) -> str:
+    """O(server) as the tables have it, by its address."""
     host, _colon, port = server.rpartition(":")
     return f"{socket.gethostbyname(host)}:{port}"
 

@@ -49,6 +49,23 @@ class EdgeApi:
         copies = {copy: name for name in names[:2] for copy in _copies(route, name).values()}
         return metrics.parse(self._get("/metrics")[1], names, copies)
 
+    def listed_services(self, protocol: str) -> list[dict[str, t.Any]]:
+        """All services of O(protocol) as the API lists them."""
+        path = f"/api/{protocol}/services?per_page=10000"
+        status, body = self._get(path)
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if status != 200 or not isinstance(answer, list):
+            raise ReplatformError(f"{self.url}{path} answers {status}; api_url must be the API entry point of Traefik")
+        return answer
+
+    def metrics_text(self) -> str:
+        """What Traefik has counted, as text for Prometheus; empty where it has no metrics."""
+        status, body = self._get("/metrics")
+        return body if status == 200 else ""
+
     def _routers(self, route: Route, name: str) -> list[dict[str, t.Any]]:
         """The router O(name) of the file, and what Traefik made of it for entry points with settings of their own."""
         plain = self._object(route, "routers", name)
