@@ -44,7 +44,8 @@ def hand_over(
     unless there is none for certain; the error says which."""
     try:
         operation = Switchover(place, params, check_mode, None if check_mode else dead_man)
-        return perform(operation, OPERATION, params["name"], params, check_mode)
+        result = perform(operation, OPERATION, params["name"], params, check_mode)
+        return {**result, "warnings": operation.warnings()}
     except ReplatformError as exc:
         if check_mode:
             raise
