@@ -149,7 +149,7 @@ def _without_target(world: World, wanted: Wanted) -> Decision:
     # What was fenced a moment ago is on its way back as a standby.
     if world.pooler.paused:
         return Step("wait_for_instance", {"at": wanted.target, "held": True}, changes=False)
-    return _wait("wait_for_instance", wanted.target, world.other)
+    return _while_there_is_room(Step("wait_for_instance", {"at": wanted.target}, changes=False), world.other)
 
 
 def _unrelated(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
@@ -218,14 +218,15 @@ def _slot(*instances: Instance) -> Step | None:
     return None
 
 
-def _wait(name: str, at: str, primary: Instance, **figures: int) -> Decision:
-    """For the one at O(at), for which O(primary) keeps WAL meanwhile: that is given up before it takes the last of the disk."""
+def _while_there_is_room(wait: Step, primary: Instance) -> Decision:
+    """O(primary) keeps WAL for the one that is waited for: that is given up before it takes the last of the disk."""
+    at = wait.data["at"]
     if short_of_room(primary.room, primary.disk) and primary.retained >= (primary.room or 0):
         return Refused(
             f"{primary.address} has {primary.room} of {primary.disk} bytes free where its WAL lies, and keeps {primary.retained}"
             f" there for {at}: make room, bring {at} back, or give it up with state alone of {primary.address}"
         )
-    return Step(name, {"at": at, **figures}, changes=False)
+    return wait
 
 
 def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
@@ -258,7 +259,7 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         figures = {"behind_bytes": max(0, behind), "retained_bytes": other.retained}
         if other.room is not None:
             figures["free_bytes"] = other.room
-        return _wait("wait_for_lag", target.address, other, **figures)
+        return _while_there_is_room(Step("wait_for_lag", {"at": target.address, **figures}, changes=False), other)
     if wanted.state == "standby":
         return Done(f"{target.address} is a standby of {other.address} and less than {wanted.max_lag} bytes behind")
     faults = handover_faults(pooler.pool_mode, pooler.query_wait_s, wanted.grace_s)
@@ -274,7 +275,7 @@ def _wait_or_seed(world: World, standby: Instance, primary: Instance, wanted: Wa
     if not diverged(standby, primary):
         if left_behind(standby, primary):
             return _seed(world, standby, primary, replace(wanted, overwrite=True))
-        return _wait("wait_for_stream", standby.address, primary)
+        return _while_there_is_room(Step("wait_for_stream", {"at": standby.address}, changes=False), primary)
     if wanted.overwrite:
         return _seed(world, standby, primary, wanted)
     return Refused(
@@ -353,7 +354,7 @@ def _target_is_primary(world: World, target: Instance, other: Instance | None, w
     if wanted.state == "alone":
         return _alone(target, other)
     if other is None:
-        return _wait("wait_for_instance", wanted.other, target)
+        return _while_there_is_room(Step("wait_for_instance", {"at": wanted.other}, changes=False), target)
     step = _credentials(target, other) or _slot(target)
     if step:
         return step
