@@ -65,9 +65,11 @@ options:
     type: str
     required: true
   grace:
-    description: Seconds that open transactions have to come to an end. If they do not, clients go on as before and the run fails.
+    description:
+      - Seconds that open transactions have to come to an end, while new ones wait. If they do not, clients go on as before and the run
+        fails; its error names the oldest by the process that it has in the primary. End it there, or raise this.
     type: int
-    default: 10
+    default: 2
 requirements:
   - psql, timeout and flock where the scripts run
   - docker (Python package) only where O(swarm_service) is given

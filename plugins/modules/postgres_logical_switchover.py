@@ -115,7 +115,7 @@ steps:
   elements: dict
   returned: success
   sample:
-    - {name: pause, grace_s: 10}
+    - {name: pause, at: "192.0.2.14:5432", grace_s: 2}
     - {name: fence, at: "192.0.2.14:5432", ended_sessions: 0}
     - {name: turn, at: "192.0.2.14:5432", to: "192.0.2.21:5432", compared: 12}
     - {name: open, at: "192.0.2.21:5432"}

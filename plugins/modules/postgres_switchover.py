@@ -33,7 +33,8 @@ options:
         ever been one.
       - V(released) means that no client is held; whichever instance is the primary, clients are led to it. A handover that was cut off
         between the end of the old primary and the promotion is ended. For a run that failed.
-      - V(alone) means that O(target) is the primary and keeps nothing for O(other), which is gone for good.
+      - V(alone) means that O(target) is the primary and keeps nothing for O(other), which is gone for good, neither WAL nor
+        C(replatform.pgpass).
     type: str
     required: true
     choices: [standby, primary, released, alone]
@@ -42,7 +43,9 @@ options:
     type: str
     required: true
   overwrite:
-    description: Whether O(target) may lose what it holds beyond O(other), which is kept beside its data until the next copy.
+    description:
+      - Whether O(target) may lose what it holds beyond O(other). It is kept beside its data, as C(DATA_FOLDER.before), until the next
+        copy, or until you remove it.
     type: bool
     default: false
   max_lag:
@@ -51,10 +54,15 @@ options:
     default: 1048576
 notes:
   - Refuses, with one line and nothing changed, when the instances are of different major versions, when an extension, a preloaded
-    library or a collation of the primary is missing on the other or of another version there, when C(wal_level) is C(minimal), when
+    library or a collation (of libc or ICU) of the primary is missing on the other or of another version there, when C(wal_level) is C(minimal), when
     WAL senders, replication slots, room on the disk or a line in C(pg_hba.conf) are missing, when there are tablespaces, when
     the data folder is a mount point of its own, when the pooler keeps a connection for each client (C(pool_mode) C(session)), or
-    lets clients give up too early (C(query_wait_timeout)).
+    lets clients give up too early (C(query_wait_timeout)). Extensions, libraries and collations are compared with a standby that
+    streams already, too, each time before clients are held.
+  - From V(standby) until V(alone) the primary keeps WAL for the other instance (replication slot C(replatform_handover)). Where
+    C(max_slot_wal_keep_size) is -1, without limit, which is warned of. No copy is begun, and a wait is given up, where less than a
+    tenth of the disk, or than 2 GiB of a large one, is free where the WAL lies; a wait only if the slot keeps as much as that.
+  - With a limit, a standby that was away for too long has lost its WAL. It is seeded anew by the next run.
   - An instance that comes back on an empty volume while clients are held, or as another database than the one that its standby
     follows, is refused.
   - The dead-man outlives the module and the connection that it was started by, but not a C(KillUserProcesses=yes) of systemd-logind.
@@ -101,7 +109,7 @@ steps:
   elements: dict
   returned: success
   sample:
-    - {name: pause, grace_s: 10}
+    - {name: pause, at: "192.0.2.14:5432", grace_s: 2}
     - {name: fence, at: "192.0.2.14:5432", direct_clients: 0, ended_sessions: 0}
     - {name: prove, at: "192.0.2.21:5432", waited_s: 0.2}
     - {name: promote, at: "192.0.2.21:5432", lsn: 0/3069F50}

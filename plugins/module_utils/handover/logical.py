@@ -250,11 +250,12 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         facts = target.facts
         return Step("analyze", {"at": target.address, "tables": facts.unanalyzed, "views": len(facts.stale_views)})
     if other.lsn - other.confirmed > wanted.max_lag:
-        return Step("wait_for_lag", {"at": target.address}, changes=False)
+        behind = other.lsn - other.confirmed
+        return Step("wait_for_lag", {"at": target.address, "behind_bytes": behind}, changes=False)
     if wanted.state == "standby":
         return Done(f"{target.address} follows {other.address} and is less than {wanted.max_lag} bytes behind")
     faults = handover_faults(pooler.pool_mode, pooler.query_wait_s, wanted.grace_s)
-    return Refused("; ".join(faults)) if faults else Step("pause", {"grace_s": wanted.grace_s})
+    return Refused("; ".join(faults)) if faults else Step("pause", {"at": other.address, "grace_s": wanted.grace_s})
 
 
 def _pair(target: Instance, other: Instance, wanted: Wanted) -> Decision | None:

@@ -65,6 +65,10 @@ class LogicalSwitchover:
     def given_up(self, world: logical.World) -> Decision:
         return logical.given_up(world, self.wanted)
 
+    def warnings(self) -> list[str]:
+        """Nothing that a handover which goes well has to say."""
+        return []
+
     def simulate(self, world: logical.World, step: Step) -> logical.World:
         return logical.simulate(world, step, self.wanted)
 

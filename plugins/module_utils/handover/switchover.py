@@ -16,8 +16,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import (
+    environment_faults,
     handover_faults,
     seed_faults,
+    short_of_room,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
     Instance,
@@ -145,8 +147,9 @@ def _without_target(world: World, wanted: Wanted) -> Decision:
     if world.pooler.paused and not world.other.standby:
         return _released(world, wanted)
     # What was fenced a moment ago is on its way back as a standby.
-    held = {"held": True} if world.pooler.paused else {}
-    return Step("wait_for_instance", {"at": wanted.target, **held}, changes=False)
+    if world.pooler.paused:
+        return Step("wait_for_instance", {"at": wanted.target, "held": True}, changes=False)
+    return _while_there_is_room(Step("wait_for_instance", {"at": wanted.target}, changes=False), world.other)
 
 
 def _unrelated(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
@@ -165,6 +168,11 @@ def _unrelated(world: World, target: Instance, other: Instance, wanted: Wanted) 
 
 def _seed(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
     faults = seed_faults(other.facts, target.facts, other.address, target.address)
+    if short_of_room(other.room, other.disk):
+        faults.append(
+            f"{other.address} has {other.room} of {other.disk} bytes free where its WAL lies, and would keep WAL there for"
+            f" {target.address}: make room"
+        )
     if faults:
         return Refused("; ".join(faults))
     if target.facts.tables and not wanted.overwrite:
@@ -205,9 +213,20 @@ def _credentials(*instances: Instance) -> Step | None:
 
 def _slot(*instances: Instance) -> Step | None:
     for instance in instances:
-        if not instance.slot:
+        if not instance.slot or instance.lost:
             return Step("make_slot", {"at": instance.address})
     return None
+
+
+def _while_there_is_room(wait: Step, primary: Instance) -> Decision:
+    """O(primary) keeps WAL for the one that is waited for: that is given up before it takes the last of the disk."""
+    at = wait.data["at"]
+    if short_of_room(primary.room, primary.disk) and primary.retained >= (primary.room or 0):
+        return Refused(
+            f"{primary.address} has {primary.room} of {primary.disk} bytes free where its WAL lies, and keeps {primary.retained}"
+            f" there for {at}: make room, bring {at} back, or give it up with state alone of {primary.address}"
+        )
+    return wait
 
 
 def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
@@ -219,7 +238,14 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         return Step("repoint", {"to": other.address})
     if wanted.state == "primary" and pooler.paused and ready(target, other):
         return _hold(pooler, target, other)
-    step = _leftovers(world, other) or _credentials(target, other) or _slot(target, other)
+    step = _leftovers(world, other)
+    if step:
+        return step
+    # It may follow since before its image was changed, or have been made by hand.
+    faults = environment_faults(other.facts, target.facts, other.address, target.address)
+    if faults:
+        return Refused("; ".join(faults))
+    step = _credentials(target, other) or _slot(target, other)
     if step:
         return step
     if target.follows != other.address:
@@ -228,8 +254,12 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
         return _wait_or_seed(world, target, other, wanted)
     if target.read_only and not has_mark(target, other.address):
         return Step("release", {"at": target.address})
-    if target.read_only or other.lsn - target.lsn > wanted.max_lag:
-        return Step("wait_for_lag", {"at": target.address}, changes=False)
+    behind = other.lsn - target.lsn
+    if target.read_only or behind > wanted.max_lag:
+        figures = {"behind_bytes": max(0, behind), "retained_bytes": other.retained}
+        if other.room is not None:
+            figures["free_bytes"] = other.room
+        return _while_there_is_room(Step("wait_for_lag", {"at": target.address, **figures}, changes=False), other)
     if wanted.state == "standby":
         return Done(f"{target.address} is a standby of {other.address} and less than {wanted.max_lag} bytes behind")
     faults = handover_faults(pooler.pool_mode, pooler.query_wait_s, wanted.grace_s)
@@ -238,14 +268,14 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     for instance in (other, target):
         if instance.lsn - instance.flushed > MAX_UNFLUSHED:
             return Step("checkpoint", {"at": instance.address})
-    return Step("pause", {"grace_s": wanted.grace_s})
+    return Step("pause", {"at": other.address, "grace_s": wanted.grace_s})
 
 
 def _wait_or_seed(world: World, standby: Instance, primary: Instance, wanted: Wanted) -> Decision:
     if not diverged(standby, primary):
         if left_behind(standby, primary):
             return _seed(world, standby, primary, replace(wanted, overwrite=True))
-        return Step("wait_for_stream", {"at": standby.address}, changes=False)
+        return _while_there_is_room(Step("wait_for_stream", {"at": standby.address}, changes=False), primary)
     if wanted.overwrite:
         return _seed(world, standby, primary, wanted)
     return Refused(
@@ -324,7 +354,7 @@ def _target_is_primary(world: World, target: Instance, other: Instance | None, w
     if wanted.state == "alone":
         return _alone(target, other)
     if other is None:
-        return Step("wait_for_instance", {"at": wanted.other}, changes=False)
+        return _while_there_is_room(Step("wait_for_instance", {"at": wanted.other}, changes=False), target)
     step = _credentials(target, other) or _slot(target)
     if step:
         return step
@@ -347,4 +377,7 @@ def _alone(target: Instance, other: Instance | None) -> Decision:
         return Step("wait_for_standby_to_leave", {"at": target.address}, changes=False)
     if target.slot:
         return Step("drop_slot", {"at": target.address})
+    for one in (target, other):
+        if one and one.credentials:
+            return Step("remove_credentials", {"at": one.address})
     return Done(f"{target.address} is alone")

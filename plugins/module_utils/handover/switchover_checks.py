@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -11,15 +12,20 @@ from dataclasses import dataclass, field
 OLDEST = 13
 # A copy, its WAL, and one to spare for the standby that follows.
 SENDERS = 3
+# The switch itself, on a host that is busy.
+SWITCH_S = 10
+# What a disk must have free while WAL is kept on it for another instance: a tenth, and no more than that of a large one.
+ROOM_SHARE, ROOM_ENOUGH = 10, 2 << 30
 
 
 @dataclass(frozen=True)
 class Facts:
     """What an instance is and offers; O(size) and O(free) are in bytes, O(free) is None where it can't be asked.
 
+    O(wal_limit) is how many bytes of WAL a slot may keep, -1 any.
     O(extensions) and O(collations) are those that its databases use, as pairs of name and version; a collation's is that of the
-    library on this instance's host. O(libraries) are those that it loads at its start. What begins with O(available_) is what its
-    host has. O(tables) are its own and not the catalogue's, O(unlogged) are those of them that a standby has without their rows.
+    library on this instance's host, and its name is C(ICU LOCALE) where that is ICU. O(libraries) are those that it loads at its start. What
+    begins with O(available_) is what its host has. O(tables) are its own and not the catalogue's, O(unlogged) are those of them that a standby has without their rows.
     """
 
     version: int = 15
@@ -28,6 +34,7 @@ class Facts:
     wal_level: str = "replica"
     free_senders: int = 10
     free_slots: int = 10
+    wal_limit: int = -1
     logical_slots: t.Sequence[str] = ()
     synchronous: str = ""
     size: int = 0
@@ -65,7 +72,7 @@ def seed_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) 
         faults.append(f"{primary_at} has no free replication slot: raise max_replication_slots by 1")
     if not primary.replication_allowed:
         faults.append(f"{primary_at} has no line for replication in its pg_hba.conf: add one for {target_at}")
-    faults += _environment(primary, target, primary_at, target_at)
+    faults += environment_faults(primary, target, primary_at, target_at)
     if target.mountpoint:
         faults.append(
             f"the data folder of {target_at} is a volume of its own, which can't be exchanged: set PGDATA to a folder below it"
@@ -92,23 +99,52 @@ def seed_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) 
     return faults
 
 
-def _environment(primary: Facts, target: Facts, primary_at: str, target_at: str) -> list[str]:
+def environment_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) -> list[str]:
+    """Why O(target) would not read what it has from O(primary) as that does, however it came by it."""
     faults = []
     for name, version in primary.extensions:
         if version not in target.available_extensions.get(name, ()):
             faults.append(f"{target_at} lacks the extension {name} {version}: install its package there")
     for name in sorted(set(primary.libraries) - set(target.available_libraries)):
         faults.append(f"{target_at} lacks the library {name} of shared_preload_libraries: install its package there")
-    there = target.available_collations
-    for name, version in primary.collations:
-        if name not in there:
-            faults.append(f"{target_at} lacks the collation {name} that {primary_at} uses: generate the locale there")
-        elif there[name] != version:
+    here, there = _known_collations(primary), _known_collations(target)
+    for used, _version in primary.collations:
+        name = used if used in there else _language(used)
+        if name not in here or name not in there:
+            mend = "use the same base image" if used.startswith("ICU ") else "generate the locale there"
+            faults.append(f"{target_at} lacks the collation {used} that {primary_at} uses: {mend}")
+        elif here[name] != there[name]:
             faults.append(
-                f"the collation {name} is version {version or 'unknown'} on {primary_at} and {there[name] or 'unknown'} on"
+                f"the collation {name} is version {here[name] or 'unknown'} on {primary_at} and {there[name] or 'unknown'} on"
                 f" {target_at}, so indexes would be read in another order: use the same base image"
             )
     return faults
+
+
+def _known_collations(facts: Facts) -> dict[str, str]:
+    return {**facts.available_collations, **dict(facts.collations)}
+
+
+def _language(name: str) -> str:
+    """What a locale of ICU that was made to measure, C(de-u-co-phonebk), is made of: a server knows that one beforehand."""
+    return re.sub("(-u-|@).*", "", name.replace("_", "-")) if name.startswith("ICU ") else name
+
+
+def short_of_room(room: int | None, disk: int) -> bool:
+    """Whether so little is free on a disk that no WAL should be kept there for another instance; O(room) may not be known."""
+    return room is not None and room < min(disk // ROOM_SHARE, ROOM_ENOUGH)
+
+
+def slot_warnings(instances: t.Mapping[str, Facts]) -> list[str]:
+    """What may become of the disks of O(instances), by address, none of which is full now."""
+    endless = " and ".join(sorted(at for at, facts in instances.items() if facts.wal_limit < 0))
+    if not endless:
+        return []
+    said = (
+        f"{endless}: WAL is kept for the other instance without limit (max_slot_wal_keep_size is -1). Should that one be gone for long,"
+        " the disk fills, and then nobody can write. With a limit the standby would be lost instead, and be seeded anew."
+    )
+    return [said]
 
 
 def handover_faults(pool_mode: str, query_wait_s: float, grace_s: float) -> list[str]:
@@ -116,10 +152,10 @@ def handover_faults(pool_mode: str, query_wait_s: float, grace_s: float) -> list
     faults = []
     if pool_mode == "session":
         faults.append("the pooler keeps a connection for each client (pool_mode session): set pool_mode to transaction")
-    # As long again for the switch itself.
-    if query_wait_s and query_wait_s < 2 * grace_s:
+    need_s = grace_s + SWITCH_S
+    if query_wait_s and query_wait_s < need_s:
         faults.append(
             f"clients of the pooler give up after {query_wait_s:g} s (query_wait_timeout): set it to 0 or to at least"
-            f" {2 * grace_s:g}"
+            f" {need_s:g}"
         )
     return faults

@@ -35,6 +35,8 @@ class Holding(Operation, t.Protocol):
 
     def given_up(self, world: t.Any) -> Decision: ...
 
+    def warnings(self) -> list[str]: ...
+
 
 class _Journal(Journal):
     """Clients don't wait for the record, which may be on the disk that is full."""
@@ -63,7 +65,8 @@ def hand_over(
     unless there is none for certain; the error says which."""
     try:
         operation = kind(place, params, check_mode, None if check_mode else dead_man)
-        return perform(operation, kind.OPERATION, params["name"], params, check_mode)
+        result = perform(operation, kind.OPERATION, params["name"], params, check_mode)
+        return {**result, "warnings": operation.warnings()}
     except ReplatformError as exc:
         if check_mode:
             raise

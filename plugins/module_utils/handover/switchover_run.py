@@ -25,7 +25,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.places 
     address,
     check_addresses,
 )
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts, slot_warnings
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
 
@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "password_file": {"type": "str", "required": True, "no_log": False},
     "overwrite": {"type": "bool", "default": False},
     "max_lag": {"type": "int", "default": 1 << 20},
-    "grace": {"type": "int", "default": 10},
+    "grace": {"type": "int", "default": 2},
 }
 
 STATES_OF_TWO = tuple(state for state in switchover_world.STATES if state != "alone")
@@ -57,6 +57,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 # One wait is one record in the journal; a longer one is several, so that the deadline is looked at in between.
 SLICE_S = 5.0
+
+# What was fenced takes longer to come back than a transaction to end.
+GRACES_TO_COME_BACK = 5
 
 
 def check(params: t.Mapping[str, t.Any]) -> None:
@@ -103,6 +106,7 @@ class Switchover:
         if params["other_name"]:
             self.known[params["other_name"]] = params["other"] or params["target"]
         self._facts: dict[tuple[str, str], Facts] = {}
+        self._room: dict[str, tuple[int, int]] = {}
         self._seen: switchover_world.World | None = None
 
     def next_step(self, world: switchover_world.World) -> Decision:
@@ -123,13 +127,17 @@ class Switchover:
         world = self._look()
         self.watch(world.pooler)
         # Facts are for what comes before clients are held, and take a moment, and room.
-        if world.pooler.paused or self.wanted.state not in ("standby", "primary") or not (world.target and world.other):
+        if world.pooler.paused or self.wanted.state not in ("standby", "primary"):
             return world
         try:
-            return replace(world, target=self._with_facts(world.target), other=self._with_facts(world.other))
+            if world.target and world.other:
+                world = replace(world, target=self._with_facts(world.target), other=self._with_facts(world.other))
+            return replace(world, target=self._with_room(world.target), other=self._with_room(world.other))
         except ReplatformError:
             again = self._look()
-            if again.target and again.other:
+            if [one is None for one in (again.target, again.other)] == [
+                one is None for one in (world.target, world.other)
+            ]:
                 raise
             return again  # one has gone down meanwhile
 
@@ -144,6 +152,7 @@ class Switchover:
         at = step.data.get("at") or step.data.get("to") or self.wanted.target
         other = self.wanted.other if at == self.wanted.target else self.wanted.target
         self.stand_by(step)
+        self._room.clear()
         if step.name == "wait_for_transactions":
             return self.wait_for_transactions(lambda: self._still(step))
         if step.data.get("held"):
@@ -198,6 +207,20 @@ class Switchover:
             self._facts[key] = Facts(**facts)
         return replace(instance, facts=self._facts[key])
 
+    def _with_room(self, instance: switchover_world.Instance | None) -> switchover_world.Instance | None:
+        """Asked for again after each step, and in the midst of none: to ask is to write."""
+        if instance is None or instance.standby or instance.fenced:
+            return instance
+        if instance.address not in self._room:
+            free, size = self.run("WAL_ROOM", instance.address).split()
+            self._room[instance.address] = int(free), int(size)
+        room, disk = self._room[instance.address]
+        return replace(instance, room=room, disk=disk)
+
+    def warnings(self) -> list[str]:
+        """Of what has been seen."""
+        return slot_warnings({at: facts for (at, _system), facts in self._facts.items()})
+
     def _seed_program(self, step: Step) -> str:
         host, port = address(step.data["from"])
         values = {"to_host": host, "to_port": port, "user": self.params["user"], "bytes": step.data["bytes"]}
@@ -219,17 +242,13 @@ class Switchover:
         start = time.monotonic()
         waited = wait_while(still, self.wanted.grace_s, poll_s=0.1)
         if time.monotonic() - start >= self.wanted.grace_s:
-            self.run("RESUME", self.wanted.target)
-            raise ReplatformError(
-                f"transactions were still open after {self.wanted.grace_s:g} s, so clients go on as before: end them, or"
-                " raise the grace"
-            )
+            self.run("GO_ON", self.wanted.other, f"{self.wanted.grace_s:g}")  # which says why not
         return waited
 
     def _wait_while_held(self, step: Step) -> t.Mapping[str, t.Any]:
-        """For what clients wait for is waited no longer than for them."""
-        waited = wait_while(lambda: self._still(step), self.wanted.grace_s, poll_s=0.2)
-        if waited["waited_s"] >= self.wanted.grace_s:
+        patience_s = GRACES_TO_COME_BACK * self.wanted.grace_s
+        waited = wait_while(lambda: self._still(step), patience_s, poll_s=0.2)
+        if waited["waited_s"] >= patience_s:
             raise ReplatformError(
                 f"{self.wanted.target} does not answer: bring it back, or make {self.wanted.other} the primary"
             )
@@ -299,6 +318,8 @@ def parse_instance(at: str, text: str) -> switchover_world.Instance | None:
         asked=switchover_world.parse_lsn(seen["asked"] or ""),
         followed=seen["followed"],
         credentials=seen["credentials"],
+        lost=seen["lost"],
+        retained=seen["retained"] or 0,
         seeding=seen["seeding"],
         clients=seen["clients"],
         timeline=seen["timeline"],

@@ -67,6 +67,9 @@ SELECT json_build_object(
   'marked', (SELECT substr(roname, {len(MARK) + 1}) FROM pg_replication_origin WHERE starts_with(roname, '{MARK}')
              ORDER BY roname DESC LIMIT 1),
   'slot', EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{SLOT}'),
+  'lost', EXISTS (SELECT FROM pg_replication_slots s WHERE slot_name = '{SLOT}' AND NOT active AND to_jsonb(s) ->> 'wal_status' = 'lost'),
+  'retained', CASE WHEN NOT pg_is_in_recovery() THEN
+    (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots WHERE slot_name = '{SLOT}') END,
   'oldest', (SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'),
   'asked', pg_last_wal_receive_lsn(),
   'followed', EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND active),
@@ -124,10 +127,15 @@ SQL
     + STATUS_OF_BOTH
 )
 
+# Since 17, since 15, and before that a locale of ICU is in a column of another name.
+_LOCALE = "coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', collcollate)"
+_COLLATION = f"CASE collprovider WHEN 'i' THEN 'ICU ' || {_LOCALE} ELSE collcollate END"
+_LOCALE_OF_DATABASE = "coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')"
+
 # Prints lines of JSON: one of the instance, and one of each database.
 FACTS = (
     PREAMBLE
-    + r"""
+    + rf"""
 sql <<'SQL'
 SELECT json_build_object(
   'version', current_setting('server_version_num')::int / 10000,
@@ -137,13 +145,14 @@ SELECT json_build_object(
   'free_senders', current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication),
   'free_slots', current_setting('max_replication_slots')::int
     - (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> 'replatform_handover'),
+  'wal_limit', pg_size_bytes(coalesce(current_setting('max_slot_wal_keep_size', true), '-1')),
   'logical_slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE slot_type = 'logical'),
   'synchronous', current_setting('synchronous_standby_names'),
   'size', (SELECT sum(pg_database_size(oid)) FROM pg_database),
   'available_extensions', (SELECT json_object_agg(name, versions)
     FROM (SELECT name, json_agg(version) AS versions FROM pg_available_extension_versions GROUP BY name) v),
-  'available_collations', (SELECT json_object_agg(collcollate, coalesce(pg_collation_actual_version(oid), ''))
-    FROM pg_collation WHERE collprovider = 'c'),
+  'available_collations', (SELECT json_object_agg({_COLLATION}, coalesce(pg_collation_actual_version(oid), ''))
+    FROM pg_collation c WHERE collprovider IN ('c', 'i')),
   'libraries', array_remove(regexp_split_to_array(current_setting('shared_preload_libraries'), '\s*,\s*'), ''),
   'available_libraries', (SELECT json_agg(regexp_replace(f, '\.so$', ''))
     FROM pg_ls_dir((SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR')) f WHERE f LIKE '%.so'),
@@ -154,15 +163,20 @@ SELECT json_build_object(
 SQL
 sql -c 'SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate' | while IFS= read -r name; do
   PGDATABASE=$name timeout "$limit" psql -h "$host" -p "$port" -XAtq -v ON_ERROR_STOP=1 <<'SQL'
+SELECT CASE WHEN current_setting('server_version_num')::int < 150000 THEN 'NULL'
+  ELSE 'pg_database_collation_actual_version(d.oid)' END AS version_of_database \gset
 SELECT json_build_object(
   'tables', (SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
   'unlogged', (SELECT coalesce(json_agg(current_database() || '.' || relname), '[]')
     FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'),
-  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_extension),
-  'collations', (SELECT coalesce(json_object_agg(collcollate, coalesce(pg_collation_actual_version(c.oid), '')), '{}')
-    FROM pg_collation c WHERE collprovider = 'c' AND collcollate NOT IN ('C', 'POSIX')
-      AND (collcollate IN (SELECT datcollate FROM pg_database)
-        OR c.oid IN (SELECT attcollation FROM pg_attribute WHERE attrelid >= 16384))));
+  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{{}}') FROM pg_extension),
+  'collations', (SELECT coalesce(json_object_agg(name, coalesce(version, '')), '{{}}') FROM (
+    SELECT {_COLLATION} AS name, pg_collation_actual_version(c.oid) AS version
+    FROM pg_collation c WHERE collprovider IN ('c', 'i') AND coalesce(collcollate, '') NOT IN ('C', 'POSIX')
+      AND (collprovider = 'c' AND collcollate IN (SELECT datcollate FROM pg_database)
+        OR c.oid IN (SELECT attcollation FROM pg_attribute WHERE attrelid >= 16384))
+    UNION SELECT 'ICU ' || {_LOCALE_OF_DATABASE}, :version_of_database
+    FROM pg_database d WHERE to_jsonb(d) ->> 'datlocprovider' = 'i') used));
 SQL
 done
 """
@@ -176,6 +190,18 @@ write <<'SQL'
 CREATE TEMP TABLE free (bytes text);
 COPY free FROM PROGRAM 'df --output=avail -B 1 .. | tail -n 1';
 SELECT trim(bytes) FROM free;
+SQL
+"""
+)
+
+# Bytes that are free where the WAL lies, and the size of that disk.
+WAL_ROOM = (
+    PREAMBLE
+    + r"""
+write <<'SQL'
+CREATE TEMP TABLE room (bytes text);
+COPY room FROM PROGRAM 'df --output=avail,size -B 1 pg_wal/ | tail -n 1';
+SELECT bytes FROM room;
 SQL
 """
 )
@@ -199,6 +225,14 @@ SQL
 """
 )
 
+REMOVE_CREDENTIALS = (
+    PREAMBLE
+    + """
+alone
+sql -c "COPY (SELECT WHERE false) TO PROGRAM 'rm -f ../replatform.pgpass ../replatform.pgpass.new'"
+"""
+)
+
 # Further arguments: host and port of the one to follow.
 _FOLLOW = rf"""
 SELECT format('host=%s port=%s user=%s passfile=%s application_name=replatform-standby connect_timeout=5', :'to_host', :'to_port',
@@ -217,11 +251,14 @@ SQL
 """
 )
 
+# One that has lost its WAL does not get it back.
 MAKE_SLOT = (
     PREAMBLE
     + rf"""
 alone
 write <<'SQL'
+SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots s
+WHERE slot_name = '{SLOT}' AND to_jsonb(s) ->> 'wal_status' = 'lost' \gset
 SELECT pg_create_physical_replication_slot('{SLOT}') \gset
 SQL
 """
@@ -398,16 +435,40 @@ esac
 """
 )
 
-# Further argument: seconds that open transactions have.
+# Clients go first; then it is asked, in vain or not, who is in the way: one that has a connection of the pooler and began before.
+_GO_ON = r"""
+go_on() {
+  pooler -c "RESUME $database"
+  limit=5
+  pids=$(pooler --csv -c 'SHOW SERVERS' | awk -F , -v name="$database" '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["database"] == name { printf "%s%s", separator, $at["remote_pid"]; separator = "," }') || pids=
+  who=$(sql -v pids="$pids" -v seconds="$1" <<'SQL'
+SELECT string_agg(one, ' and ') FROM (
+  SELECT format('pid %s (%s: %s, begun %s s ago)', pid, concat_ws(', ', usename, nullif(application_name, '')), state,
+    extract(epoch FROM clock_timestamp() - xact_start)::int) AS one
+  FROM pg_stat_activity
+  WHERE pid = ANY (string_to_array(:'pids', ',')::int[]) AND xact_start < clock_timestamp() - make_interval(secs => :'seconds')
+  ORDER BY xact_start LIMIT 3) oldest
+SQL
+  ) || who=
+  echo "error: transactions were still open after $1 s, so clients go on as before: end ${who:-them}, or raise the grace" >&2
+  exit 1
+}
+"""
+
+# Further argument: seconds that were waited.
+GO_ON = PREAMBLE + _GO_ON + 'alone\ngo_on "$1"\n'
+
+# Further argument: seconds that open transactions have. Run against the primary.
 PAUSE = (
     PREAMBLE
+    + _GO_ON
     + r"""
 alone
 if timeout "$1" sh -c 'PGOPTIONS="" exec psql -h "$1" -p "$2" -d pgbouncer -XAq -v ON_ERROR_STOP=1 -c "PAUSE $3"' \
   sh "$pooler_host" "$pooler_port" "$database"; then exit 0; fi
-pooler -c "RESUME $database"
-echo "error: transactions were still open after $1 s, so clients go on as before: end them, or raise the grace" >&2
-exit 1
+go_on "$1"
 """
 )
 RESUME = (

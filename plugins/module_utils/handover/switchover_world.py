@@ -42,6 +42,9 @@ class Instance(Server):
     whether the other one takes what O(slot) keeps. O(seeding) is whether a copy is being made over it. O(timeline) is that of a primary's WAL and of a
     standby's last checkpoint, O(received) the newest of which it has WAL at all; O(forks) maps a timeline to where the present one of
     a primary left it.
+
+    O(lost) is whether O(slot) no longer keeps WAL, for it would have been more than the server's limit for that. O(retained) is how much a
+    primary keeps for it, O(room) what is free on the disk of its WAL, None where it was not asked, and O(disk) the size of that.
     """
 
     standby: bool = False
@@ -58,6 +61,10 @@ class Instance(Server):
     clients: int = 0
     timeline: int = 1
     received: int = 1
+    lost: bool = False
+    retained: int = 0
+    room: int | None = None
+    disk: int = 0
     forks: t.Mapping[int, int] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
 
@@ -107,7 +114,7 @@ class Wanted:
     other: str
     overwrite: bool = False
     max_lag: int = 1 << 20
-    grace_s: float = 10
+    grace_s: float = 2
 
 
 def proven(standby: Instance, primary: str) -> bool:

@@ -377,6 +377,22 @@ class Fleet:
             finally:
                 psql.kill()
 
+    def held(self) -> bool:
+        """Whether clients are held at the pooler."""
+        row = next(line for line in self.admin("SHOW DATABASES").splitlines() if line.startswith(f"{DATABASE},"))
+        return row.split(",")[-2] == "1"
+
+    def admin(self, command: str, wait: bool = True) -> str:
+        """What the pooler says to O(command), where that is waited for."""
+        where = ["-h", "127.0.0.1", "-p", str(self.pooler.port), "-d", "pgbouncer"]
+        arguments = ["psql", *where, "-XAt", "-F,", "-c", command]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment()) as psql:
+            if wait:
+                return psql.communicate()[0]
+            until(self.held, "clients are held")
+            psql.kill()
+        return ""
+
     def params(self, state: str, target: Postgres, **changes: t.Any) -> dict[str, t.Any]:
         other = self.swarm if target is self.k3s else self.k3s
         values = {

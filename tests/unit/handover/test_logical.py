@@ -110,7 +110,8 @@ def test_clients_are_not_held_for_a_subscriber_that_is_not_ready():
         ("wait_for_script", {"busy": True}),
     ):
         assert decide(World(AT_A, replace(SUBSCRIBER, **changes), PRIMARY)).name == waits
-    assert decide(World(AT_A, SUBSCRIBER, replace(PRIMARY, lsn=2 << 20))).name == "wait_for_lag"
+    step = decide(World(AT_A, SUBSCRIBER, replace(PRIMARY, lsn=(2 << 20) + PRIMARY.confirmed)))
+    assert (step.name, step.data) == ("wait_for_lag", {"at": B, "behind_bytes": 2 << 20})
     assert decide(World(HELD, replace(SUBSCRIBER, running=False), PRIMARY)).name == "resume"
 
 

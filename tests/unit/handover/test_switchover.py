@@ -114,8 +114,11 @@ def test_alone_without_a_sight_of_the_other():
     assert steps(World(Pooler(B), replace(kept, followed=True), None), gone)[0] == [
         "wait_for_standby_to_leave",
         "drop_slot",
+        "remove_credentials",
     ]
-    assert isinstance(switchover.next_step(World(Pooler(B), replace(kept, slot=False), None), gone), Done)
+    assert isinstance(
+        switchover.next_step(World(Pooler(B), replace(kept, slot=False, credentials=False), None), gone), Done
+    )
     assert "b:5432 is a standby" in switchover.next_step(World(Pooler(B), PROVEN, None), gone).reason
     assert "b:5432 does not answer" in switchover.next_step(World(Pooler(B), None, None), gone).reason
 
@@ -124,7 +127,7 @@ def test_a_pooler_that_leads_elsewhere_or_keeps_connections_is_refused():
     assert "leads to c:1" in switchover.next_step(World(Pooler("c:1"), STANDBY, PRIMARY), TO_B).reason
     session = replace(AT_A, pool_mode="session")
     assert "set pool_mode to transaction" in switchover.next_step(World(session, STANDBY, PRIMARY), TO_B).reason
-    hasty = replace(AT_A, query_wait_s=5)
+    hasty = replace(AT_A, query_wait_s=11)
     assert "query_wait_timeout" in switchover.next_step(World(hasty, STANDBY, PRIMARY), TO_B).reason
 
 
@@ -133,6 +136,76 @@ def test_clients_are_not_held_for_a_standby_that_is_not_ready():
     assert switchover.next_step(World(AT_A, replace(STANDBY, lsn=0), replace(PRIMARY, lsn=2 << 20)), TO_B).name == (
         "wait_for_lag"
     )
+
+
+def test_how_far_it_is_behind_and_what_is_kept_for_it_is_told():
+    kept = replace(PRIMARY, lsn=3 << 20, retained=4 << 20, room=5 << 30, disk=9 << 30)
+    step = switchover.next_step(World(AT_A, replace(STANDBY, lsn=1 << 20), kept), replace(TO_B, max_lag=0))
+    assert step.data == {
+        "at": B,
+        "behind_bytes": 2 << 20,
+        "retained_bytes": 4 << 20,
+        "free_bytes": 5 << 30,
+    }
+    unasked = switchover.next_step(World(AT_A, replace(STANDBY, lsn=0), replace(kept, room=None)), TO_B)
+    assert unasked.data == {"at": B, "behind_bytes": 3 << 20, "retained_bytes": 4 << 20}
+
+
+@pytest.mark.parametrize("state", ["standby", "primary"])
+def test_one_that_streams_is_checked_before_anything_is_done_and_before_clients_are_held(state):
+    facts = Facts(collations=[("ICU de", "153.120")], extensions=[("vector", "0.7")])
+    bare = replace(PRIMARY, facts=facts, slot=False, credentials=False)
+    other_image = replace(STANDBY, facts=Facts(collations=[("ICU de", "153.112")]))
+    decision = switchover.next_step(World(AT_A, other_image, bare), replace(TO_B, state=state))
+    assert isinstance(decision, Refused)
+    assert "b:5432 lacks the extension vector 0.7" in decision.reason and "153.112 on b:5432" in decision.reason
+    # Clients that are held go on first.
+    assert switchover.next_step(World(HELD, other_image, bare), TO_B).name == "resume"
+
+
+FULL = {"room": 9, "disk": 100}
+
+
+def test_nothing_is_begun_on_a_disk_that_is_nearly_full():
+    decision = switchover.next_step(World(AT_A, FRESH, replace(PRIMARY, **FULL)), TO_B)
+    assert isinstance(decision, Refused)
+    assert "a:5432 has 9 of 100 bytes free where its WAL lies, and would keep WAL there for b:5432" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "primary"),
+    [
+        (TO_B, replace(STANDBY, lsn=0), replace(PRIMARY, lsn=2 << 20)),
+        (TO_B, replace(STANDBY, streaming=False), PRIMARY),
+        (TO_B, None, PRIMARY),
+        (Wanted("primary", A, B), replace(STANDBY, streaming=False), PRIMARY),
+        (Wanted("primary", A, B), None, PRIMARY),
+    ],
+)
+def test_a_wait_is_given_up_before_what_is_kept_meanwhile_fills_the_disk(wanted, seen, primary):
+    def decide(**kept):
+        one = replace(primary, **kept)
+        target, other = (seen, one) if wanted is TO_B else (one, seen)
+        return switchover.next_step(World(AT_A, target, other), wanted)
+
+    assert isinstance(decide(**FULL, retained=8), Step)
+    assert isinstance(decide(room=20, disk=100, retained=80), Step)
+    decision = decide(**FULL, retained=9)
+    assert isinstance(decision, Refused) and "\n" not in decision.reason
+    assert (
+        "a:5432 has 9 of 100 bytes free where its WAL lies, and keeps 9 there for b:5432: make room" in decision.reason
+    )
+    assert decision.reason.endswith("give it up with state alone of a:5432")
+
+
+def test_a_standby_that_has_caught_up_leaves_a_disk_that_is_nearly_full():
+    assert switchover.next_step(World(AT_A, STANDBY, replace(PRIMARY, **FULL, retained=9)), TO_B).name == "pause"
+
+
+def test_a_slot_that_has_lost_its_wal_is_made_anew_before_the_copy():
+    cut_off = replace(STANDBY, streaming=False, asked=96)
+    lost = replace(PRIMARY, lsn=900, oldest=500, lost=True)
+    assert steps(World(AT_A, cut_off, lost), TO_B)[0][:3] == ["make_slot", "seed", "make_slot"]
 
 
 def test_what_a_shutdown_would_write_is_written_before_clients_are_held():
@@ -323,7 +396,11 @@ def test_a_copy_says_what_it_is_made_over():
 def test_a_way_back_that_is_given_up_leaves_no_slot():
     gone = World(Pooler(B), replace(PRIMARY, address=B), None)
     taken, end = steps(gone, Wanted("alone", B, A))
-    assert taken == ["drop_slot"] and isinstance(end, Done)
+    assert taken == ["drop_slot", "remove_credentials"] and isinstance(end, Done)
+    stopped = replace(gone, other=replace(STANDBY, address=A, follows=B, streaming=False))
+    step = switchover.next_step(replace(stopped, target=replace(gone.target, slot=False)), Wanted("alone", B, A))
+    assert (step.name, step.data["at"]) == ("remove_credentials", B)
+    assert steps(stopped, Wanted("alone", B, A))[0] == ["drop_slot", "remove_credentials", "remove_credentials"]
     follows = replace(STANDBY, address=A, follows=B)
     assert isinstance(switchover.next_step(replace(gone, other=follows), Wanted("alone", B, A)), Refused)
     assert isinstance(switchover.next_step(World(AT_A, STANDBY, PRIMARY), Wanted("alone", B, A)), Refused)

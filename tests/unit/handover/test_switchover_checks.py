@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import (
     Facts,
+    environment_faults,
     handover_faults,
     seed_faults,
+    short_of_room,
+    slot_warnings,
 )
 
 HERE = Facts(
@@ -62,6 +65,57 @@ def test_each_fault_alone_names_its_mend(side, changes, says):
     target = replace(THERE, **changes) if side in ("target", "both") else THERE
     (fault,) = faults(primary, target)
     assert says in fault
+
+
+ICU = replace(
+    HERE,
+    collations=[("ICU de", "153.120")],
+    available_collations={"ICU de": "153.120", "ICU und": "153.120"},
+)
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ({"ICU de": "153.120"}, None),
+        ({"ICU de": "153.112"}, "collation ICU de is version 153.120 on a:1 and 153.112 on b:2"),
+        ({"ICU de": ""}, "153.120 on a:1 and unknown on b:2"),
+        ({"de": "153.120"}, "b:2 lacks the collation ICU de that a:1 uses: use the same base image"),
+    ],
+)
+def test_locales_of_icu_are_compared_by_name_and_version(there, says):
+    found = faults(ICU, replace(THERE, available_collations=there))
+    assert (len(found), says is None or says in found[0]) == (int(says is not None), True)
+
+
+@pytest.mark.parametrize("name", ["ICU de-u-co-phonebk", "ICU de@collation=phonebook"])
+def test_a_locale_that_was_made_to_measure_is_judged_by_its_language_or_by_a_standbys_own(name):
+    made = replace(ICU, collations=[(name, "153.120.1")])
+    alike = replace(THERE, available_collations={"ICU de": "153.120"})
+    assert faults(made, alike) == []
+    (fault,) = faults(made, replace(THERE, available_collations={"ICU de": "153.112"}))
+    assert "the collation ICU de is version 153.120 on a:1 and 153.112 on b:2" in fault
+    (fault,) = environment_faults(made, replace(alike, collations=[(name, "153.112.1")]), "a:1", "b:2")
+    assert f"the collation {name} is version 153.120.1 on a:1 and 153.112.1 on b:2" in fault
+    (fault,) = faults(made, replace(THERE, available_collations={"ICU und": "153.120"}))
+    assert f"lacks the collation {name}" in fault
+
+
+@pytest.mark.parametrize(
+    ("room", "disk", "short"),
+    [(None, 0, False), (9, 100, True), (10, 100, False), ((2 << 30) - 1, 1 << 40, True), (2 << 30, 1 << 40, False)],
+)
+def test_what_room_is_too_little_to_keep_wal_in(room, disk, short):
+    assert short_of_room(room, disk) is short
+
+
+def test_a_slot_without_a_limit_is_warned_of():
+    limited = replace(HERE, wal_limit=1 << 30)
+    assert slot_warnings({"a:1": limited, "b:2": limited}) == slot_warnings({}) == []
+    (said,) = slot_warnings({"b:2": HERE, "a:1": HERE})
+    assert said.startswith("a:1 and b:2: ") and "max_slot_wal_keep_size is -1" in said
+    (said,) = slot_warnings({"b:2": HERE, "a:1": limited})
+    assert said.startswith("b:2: ")
 
 
 def test_room_that_is_not_known_is_no_fault():

@@ -65,31 +65,6 @@ def fill(disk, but=0):
     return filler.unlink
 
 
-def held(fleet):
-    """Whether clients are held at the pooler."""
-    said = subprocess.run(
-        [
-            "psql",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(fleet.pooler.port),
-            "-d",
-            "pgbouncer",
-            "-XAt",
-            "-F,",
-            "-c",
-            "SHOW DATABASES",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=stores.environment(),
-    ).stdout
-    (row,) = [line.split(",") for line in said.splitlines() if line.startswith(f"{stores.DATABASE},")]
-    return row[-2] == "1"
-
-
 def steps_begun(fleet, since=0):
     return [record["step"] for record in records(fleet)[since:] if record["event"] == "start"]
 
@@ -107,7 +82,11 @@ def test_a_standby_that_lags_is_waited_for_with_no_client_held(fleet):
         result = fleet.run("primary", fleet.k3s, max_lag=0, deadline=8)
         took = time.monotonic() - begin
         assert "s have passed and the step 'wait_for_lag' is still to be done" in result["failed"]
-        assert "\n" not in result["failed"] and not held(fleet)
+        figures = ("behind_bytes", "retained_bytes", "free_bytes")
+        assert all(f"{one}: " in result["failed"] for one in figures)
+        lags = [one["data"]["behind_bytes"] for one in records(fleet) if "behind_bytes" in one["data"]]
+        assert lags and min(lags) > 0
+        assert "\n" not in result["failed"] and not fleet.held()
         assert "pause" not in steps_begun(fleet) and fleet.primary() is fleet.swarm
         fleet.k3s.sql("ALTER SYSTEM RESET recovery_min_apply_delay", "postgres")
         fleet.k3s.sql("SELECT pg_reload_conf()", "postgres")
@@ -125,12 +104,32 @@ def test_the_primarys_disk_is_full(fleet):
         give_back = fill(disk)
         result = fleet.run("primary", fleet.k3s)
         assert FULL in result["failed"] and "\n" not in result["failed"]
-        assert not held(fleet) and fleet.primary() is fleet.swarm
+        assert not fleet.held() and fleet.primary() is fleet.swarm
         judge(fleet, load, 0)
         give_back()
         assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
         judge(fleet, load, 0)
         fleet.k3s.sql("INSERT INTO rows VALUES (0, 'direct', 0, clock_timestamp())")
+
+
+def test_the_primarys_disk_fills_with_what_is_kept_for_a_standby_that_is_gone(fleet):
+    slots, scarce = "SELECT count(*) FROM pg_replication_slots", "bytes free where its WAL lies, and "
+    with small_disk(fleet.swarm) as disk:
+        give_back = fill(disk, but=20 << 20)
+        said = fleet.run("standby", fleet.k3s)["failed"]
+        assert f"{scarce}would keep WAL there for {fleet.k3s.address}: make room" in said and "\n" not in said
+        assert fleet.swarm.sql(slots) == "0" and not list(fleet.folder.rglob("replatform.pgpass"))
+        give_back()
+        fleet.run("standby", fleet.k3s)
+        with fleet.k3s.down():
+            fleet.swarm.sql("SELECT pg_switch_wal()")
+            fleet.swarm.sql("INSERT INTO rows SELECT n FROM generate_series(1, 100) n")
+            give_back = fill(disk, but=8 << 20)
+            said = fleet.run("standby", fleet.k3s)["failed"]
+            assert scarce in said and f"there for {fleet.k3s.address}: make room" in said and "\n" not in said
+            taken = names(fleet.run("alone", fleet.swarm))
+            assert taken == ["drop_slot", "remove_credentials"] and fleet.swarm.sql(slots) == "0"
+            give_back()
 
 
 # What a fence keeps for being taken back, to the end of its last block, and one for its first statements; its mark takes two.
@@ -147,14 +146,14 @@ def test_the_primarys_disk_is_full_while_clients_are_held(fleet, left, fault, ta
         fleet.run("standby", fleet.k3s)
         with fleet.load(intruders=False) as load:
             fleet.run("primary", fleet.k3s, die=(1,))
-            assert held(fleet)
+            assert fleet.held()
             give_back, known = fill(disk, but=left), len(records(fleet))
             said = fleet.run("primary", fleet.k3s)["failed"]
             assert (
                 said.startswith(f"{fleet.swarm.address} could not be fenced (") and fault in said and "\n" not in said
             )
             assert said.endswith(f"; clients are led to {fleet.swarm.address}: mend that and run this again")
-            assert not held(fleet) and fleet.primary() is fleet.swarm
+            assert not fleet.held() and fleet.primary() is fleet.swarm
             assert steps_begun(fleet, known) == taken
             assert not [one for one in ("replatform.room", "data/standby.signal") if (disk / one).exists()]
             assert "read_only" not in (disk / "data" / "postgresql.auto.conf").read_text()
@@ -177,7 +176,7 @@ def test_the_standbys_disk_is_full(fleet):
             give_back = fill(disk, but=8 << 20)  # enough for the instance, not for a copy
             result = fleet.run("standby", fleet.k3s)
             assert "bytes free and needs" in result["failed"] and "\n" not in result["failed"]
-            assert not held(fleet) and fleet.primary() is fleet.swarm
+            assert not fleet.held() and fleet.primary() is fleet.swarm
             assert fleet.k3s.sql("SELECT pg_is_in_recovery()", "postgres") == "f"
             give_back()
             assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"

@@ -5,9 +5,15 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import os
+import re
 import signal
 
 import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover_scripts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Here
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_release import hand_over
+from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 
 from . import stores
 
@@ -95,24 +101,36 @@ def test_the_pooler_has_a_name_of_its_own_and_the_way_back_is_given_up(fleet):
     try:
         receiver = "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots WHERE active"
         assert target.sql(receiver) == "1"
-        assert names(fleet.run("alone", target, target_name=name, other=None))[-1] == "drop_slot"
+        assert (target.folder / "replatform.pgpass").exists()
+        assert names(fleet.run("alone", target, target_name=name, other=None))[-2:] == [
+            "drop_slot",
+            "remove_credentials",
+        ]
         assert fleet.run("alone", target, target_name=None, other_name=name, other=None)["steps"] == []
-        assert target.sql(slots) == "0"
+        assert target.sql(slots) == "0" and not list(target.folder.rglob("replatform.pgpass*"))
     finally:
         os.kill(standby, signal.SIGCONT)
     # As it was for those that follow.
-    assert names(fleet.run("primary", target, target_name=name))[0] == "make_slot"
+    assert names(fleet.run("primary", target, target_name=name))[:2] == ["give_credentials", "make_slot"]
     assert names(fleet.run("primary", target, other_name=name)) == ["repoint"]
 
 
 def test_clients_go_on_where_the_switch_is_given_up(fleet):
     """A transaction that does not end; and a standby that is frozen while clients are held by a run that was killed."""
-    target = fleet.k3s if fleet.primary() is fleet.swarm else fleet.swarm
+    target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     fleet.run("standby", target)
     frozen = target.postmaster()
     with fleet.load() as load:
         with fleet.open_transaction():
-            assert "transactions were still open" in fleet.run("primary", target, grace=1)["failed"]
+            oldest = primary.sql(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' ORDER BY xact_start LIMIT 1"
+            )
+            for begun_before in (False, True):
+                if begun_before:
+                    fleet.admin(f"PAUSE {stores.DATABASE}", wait=False)
+                said = fleet.run("primary", target, grace=1)["failed"]
+                assert f"so clients go on as before: end pid {oldest} (shop, psql: idle in transaction, begun " in said
+                assert said.count("pid") == 1 and "\n" not in said and not fleet.held()
         fleet.run("primary", target, die=(1,))
         os.kill(frozen, signal.SIGSTOP)
         try:
@@ -122,6 +140,60 @@ def test_clients_go_on_where_the_switch_is_given_up(fleet):
             os.kill(frozen, signal.SIGCONT)
         assert names(fleet.run("primary", target))[-1] == "drop_slot"
     judge(fleet, load, 1)
+
+
+class OtherImage(Here):
+    """As if the instance at O(port) had another ICU."""
+
+    def __init__(self, port):
+        super().__init__(60)
+        self.port = str(port)
+
+    def run(self, script, *arguments):
+        said = super().run(script, *arguments)
+        if script == switchover_scripts.FACTS and self.port in arguments:
+            said = re.sub(r'("ICU [^"]*" : ")[^"]*', r"\g<1>1.2", said)
+        return said
+
+
+def test_one_that_streams_already_but_sorts_otherwise_is_refused_with_nothing_changed(fleet):
+    """By the locale of a database, and by that of a column in another."""
+    target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
+    primary.sql('CREATE TABLE sorted (name text COLLATE "de-x-icu")')
+    primary.sql("CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'sv-u-co-trad'")
+    result = fleet.run("standby", target)
+    assert "failed" not in result
+    (said,) = result["warnings"]
+    assert primary.address in said and target.address in said and "max_slot_wal_keep_size is -1" in said
+    (fleet.folder / "journal.jsonl").unlink()
+    params = {**fleet.params("primary", target), "name": "postgres"}
+    for state in ("standby", "primary"):
+        with pytest.raises(ReplatformError) as refused:
+            hand_over(OtherImage(target.port), {**params, "state": state}, False, None)
+        for name in ("de", "sv-u-co-trad"):
+            assert f"the collation ICU {name} is version 153." in str(refused.value)
+        assert f"and 1.2 on {target.address}, so indexes would be read in another order" in str(refused.value)
+    assert [one["step"] for one in read_journal(fleet.folder / "journal.jsonl")] == ["refuse", "refuse"]
+    primary.sql("DROP DATABASE sorted")
+    primary.sql("DROP TABLE sorted")
+
+
+def test_a_slot_with_a_limit_may_cost_the_standby_which_is_seeded_anew(fleet):
+    target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
+    primary.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    primary.sql("SELECT pg_reload_conf()")
+    fleet.run("standby", target)
+    with target.down():
+        for _segment in range(2):
+            primary.sql("SELECT pg_switch_wal()")
+            primary.sql("CHECKPOINT")
+        assert primary.sql("SELECT wal_status FROM pg_replication_slots") == "lost"
+    result = fleet.run("standby", target)
+    taken = names(result)
+    assert "make_slot" in taken[: taken.index("seed")] and primary.address not in str(result["warnings"])
+    for one in (target, primary):
+        one.sql("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        one.sql("SELECT pg_reload_conf()")
 
 
 def test_what_was_fenced_is_waited_for_on_the_way_back(fleet):
@@ -181,7 +253,7 @@ def test_one_that_was_away_for_long_is_seeded_anew_on_the_way_back(fleet):
     fleet.run("standby", away)
     with fleet.load() as load:
         with away.down():
-            assert names(fleet.run("alone", primary, other=None))[-1] == "drop_slot"
+            assert names(fleet.run("alone", primary, other=None))[-1] == "remove_credentials"
             for _segment in range(4):
                 primary.sql("SELECT pg_switch_wal()")
                 primary.sql("CHECKPOINT")

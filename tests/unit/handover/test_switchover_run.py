@@ -45,6 +45,8 @@ SEEN = {
     "asked": "0/3000000",
     "followed": False,
     "credentials": True,
+    "lost": False,
+    "retained": None,
     "seeding": False,
     "clients": 0,
 }
