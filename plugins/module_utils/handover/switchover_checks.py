@@ -25,7 +25,8 @@ class Facts:
     O(wal_limit) is how many bytes of WAL a slot may keep, -1 any.
     O(extensions) and O(collations) are those that its databases use, as pairs of name and version; a collation's is that of the
     library on this instance's host, and its name is C(ICU LOCALE) where that is ICU. O(libraries) are those that it loads at its start. What
-    begins with O(available_) is what its host has. O(tables) are its own and not the catalogue's, O(unlogged) are those of them that a standby has without their rows.
+    begins with O(available_) is what its host has. O(tables) are its own and not the catalogue's, O(unlogged) are those of them that a standby has
+    without their rows.
     """
 
     version: int = 15

@@ -54,7 +54,7 @@ def test_clients_of_the_port_are_seen_however_short_they_are_there(host):
     past.look(read(host, "nf_conntrack"))
     assert told(past) == [] and [each["connections"] for each in past.idle] == [1]
 
-    for _ in range(3):
+    for _time in range(3):
         assert host.outside.within(lambda: netns.ask(netns.HOST, 80)) == "swarm"
     assert host.namespace.within(lambda: netns.ask(netns.HOST, 80)) == "swarm"
     past.look(read(host, "nf_conntrack"))

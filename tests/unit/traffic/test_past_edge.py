@@ -13,12 +13,17 @@ TCP = (
     "ipv4     2 tcp      6 {left} {state} src={source} dst={to} sport=59426 dport=80 "
     "src={server} dst={source} sport={by} dport=59426 [ASSURED] mark=0 zone=0 use=2\n"
 )
-OTHERS = """\
-ipv4     2 tcp      6 59 SYN_SENT src=172.31.7.2 dst=10.77.0.1 sport=59504 dport=80 [UNREPLIED] src=172.31.7.2 dst=172.31.7.2 sport=80 dport=59504 mark=0 zone=0 use=2
-ipv4     2 tcp      6 9 CLOSE src=127.0.0.1 dst=127.0.0.1 sport=45122 dport=8081 src=127.0.0.1 dst=127.0.0.1 sport=8081 dport=45122 [ASSURED] mark=0 zone=0 use=2
-ipv6     10 tcp      6 9 CLOSE src=0000:0000:0000:0000:0000:0000:0000:0001 dst=0000:0000:0000:0000:0000:0000:0000:0001 sport=37978 dport=80 src=0000:0000:0000:0000:0000:0000:0000:0001 dst=0000:0000:0000:0000:0000:0000:0000:0001 sport=80 dport=37978 [ASSURED] mark=0 zone=0 use=2
-ipv4     2 udp      17 29 src=10.77.0.2 dst=10.77.0.1 sport=46732 dport=53 [UNREPLIED] src=10.77.0.1 dst=10.77.0.2 sport=53 dport=46732 mark=0 zone=0 use=2
-"""
+OTHERS = (
+    "ipv4     2 tcp      6 59 SYN_SENT src=172.31.7.2 dst=10.77.0.1 sport=59504 dport=80 "
+    "[UNREPLIED] src=172.31.7.2 dst=172.31.7.2 sport=80 dport=59504 mark=0 zone=0 use=2\n"
+    "ipv4     2 tcp      6 9 CLOSE src=127.0.0.1 dst=127.0.0.1 sport=45122 dport=8081 "
+    "src=127.0.0.1 dst=127.0.0.1 sport=8081 dport=45122 [ASSURED] mark=0 zone=0 use=2\n"
+    "ipv6     10 tcp      6 9 CLOSE src=0000:0000:0000:0000:0000:0000:0000:0001 dst=0000:0000:0000:0000:0000:0000:0000:0001 "
+    "sport=37978 dport=80 "
+    "src=0000:0000:0000:0000:0000:0000:0000:0001 dst=0000:0000:0000:0000:0000:0000:0000:0001 sport=80 dport=37978 [ASSURED] mark=0 zone=0 use=2\n"
+    "ipv4     2 udp      17 29 src=10.77.0.2 dst=10.77.0.1 sport=46732 dport=53 "
+    "[UNREPLIED] src=10.77.0.1 dst=10.77.0.2 sport=53 dport=46732 mark=0 zone=0 use=2\n"
+)
 UDP = "ipv4     2 udp      17 {left} src=10.77.0.2 dst=10.77.0.1 sport=46732 dport=53 src=172.31.7.2 dst=10.77.0.2 sport=53 dport=46732 mark=0 zone=0 use=2\n"
 TRIE = """\
 Local:

@@ -31,12 +31,12 @@ def test_requests_to_the_old_side_are_counted_and_those_to_the_new_one_are_not(e
     shift(edge, sides, state="present")
     shift(edge, sides, skip_analysis=True, step_weights=[50], max_weight=50)
     asked = []
-    seen = watched(edge, lambda: asked.extend(ask(edge)[1] for _ in range(10)))
+    seen = watched(edge, lambda: asked.extend(ask(edge)[1] for _time in range(10)))
     assert seen.requests == {"app": asked.count("swarm")} and 0 < asked.count("swarm") < 10
     assert seen.sources() == ["127.0.0.1"]
 
     shift(edge, sides, **AT_ONCE)
-    assert watched(edge, lambda: [ask(edge) for _ in range(10)]).requests == {}
+    assert watched(edge, lambda: [ask(edge) for _time in range(10)]).requests == {}
     shift(edge, sides, state="promoted")
     assert watched(edge, lambda: ask(edge)).requests == {}
 
