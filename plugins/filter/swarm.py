@@ -9,10 +9,21 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import homes, routes
 
 
+def _plain(value: t.Any) -> t.Any:
+    """The value without the templating that Ansible wraps it in, which a deep copy would copy with all variables."""
+    if isinstance(value, t.Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _wanting(whole: t.Mapping[str, t.Any], *arguments: t.Any) -> list[dict[str, t.Any]]:
+    return homes.wanting(_plain(whole), *arguments)
+
+
 class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "drain_plan": routes.drain_plan,
             "swarm_homeless": homes.homeless,
-            "swarm_wanting": homes.wanting,
+            "swarm_wanting": _wanting,
         }
