@@ -13,6 +13,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover_scripts
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Here
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_release import hand_over
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 
 from . import stores
@@ -169,7 +170,7 @@ def test_one_that_streams_already_but_sorts_otherwise_is_refused_with_nothing_ch
     params = {**fleet.params("primary", target), "name": "postgres"}
     for state in ("standby", "primary"):
         with pytest.raises(ReplatformError) as refused:
-            hand_over(OtherImage(target.port), {**params, "state": state}, False, None)
+            hand_over(Switchover, OtherImage(target.port), {**params, "state": state}, False, None)
         for name in ("de", "sv-u-co-trad"):
             assert f"the collation ICU {name} is version 153." in str(refused.value)
         assert f"and 1.2 on {target.address}, so indexes would be read in another order" in str(refused.value)

@@ -31,7 +31,8 @@ MODULES = {
         "stack handed_over journal deadline",
         "done('remove the stack')\nmodule.fail_json(msg='here the test ends')",
     ),
-    "community.docker.docker_swarm_info": ("", "module.exit_json(swarm_facts={})"),
+    "sophia.replatform.swarm_drain": ("node state may_stop move journal deadline", "module.exit_json()"),
+    "community.docker.docker_swarm_info": ("", "module.exit_json(swarm_facts={'ID': 'c1'})"),
     "community.docker.docker_host_info": (
         "volumes volumes_filters",
         "module.exit_json(volumes=[{'Name': 'shop_cache'}, {'Name': 'shop_data'}])",
