@@ -118,7 +118,7 @@ class Guard:
         if self._orders.stores and name not in self._orders.returns:
             if not known:
                 self._back.leave(guarded.route, reason, _on_k3s(self._orders.stores))
-        elif not known or not guarded.way_back:
+        elif not known or guarded.may_go_back:
             # Beside the watch of all others, which may be in breach with it.
             self._returning[name] = threading.Thread(target=self._back.take, args=(guarded.route, reason))
             self._returning[name].start()

@@ -16,6 +16,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Plan
 
 _PROBE_S = 1.0
+_WAY_BACK_S = 5.0
 _QUERY_S = 5.0
 
 
@@ -29,8 +30,7 @@ class Guarded:
         canary = route.canary.servers if route.canary else ()
         self._prober = ProberData(plan.prober_dir, route.name) if plan.prober_dir else None
         self._canary = Beside(Probes(canary, route.health).look, _PROBE_S)
-        self._primary = Beside(lambda: nobody_answers(route), _PROBE_S)
-        self._primary.said = "nobody has asked it yet"
+        self._primary = Beside(lambda: nobody_answers(route), _WAY_BACK_S)
         self._queries = Beside(Queries(plan.prometheus_url, plan.metrics, route, plan.interval).look, _QUERY_S)
         self._judge: Judge | None = None
         self._started_s = 0.0
@@ -41,6 +41,11 @@ class Guarded:
     @property
     def way_back(self) -> str:
         return self._primary.said
+
+    @property
+    def may_go_back(self) -> bool:
+        """Whether a server of the primary side has been seen to answer."""
+        return self._primary.looked and not self._primary.said
 
     def close(self) -> None:
         self._beside.close()
