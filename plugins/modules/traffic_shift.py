@@ -418,21 +418,9 @@ steps:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.options import DEFAULT_METRICS, METRIC
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.run import run
 
-DEFAULT_METRICS = [
-    {"name": "request-success-rate", "threshold_range": {"min": 99}},
-    {"name": "request-duration", "threshold_range": {"max": 500}},
-]
-METRIC = {
-    "name": {"type": "str", "required": True},
-    "threshold_range": {
-        "type": "dict",
-        "required": True,
-        "options": {"min": {"type": "float"}, "max": {"type": "float"}},
-    },
-    "query": {"type": "str"},
-}
 GATE = {
     "name": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["command", "approval"], "required": True},

@@ -25,6 +25,20 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift import Wanted
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Plan
 
+DEFAULT_METRICS = [
+    {"name": SUCCESS_RATE, "threshold_range": {"min": 99}},
+    {"name": DURATION, "threshold_range": {"max": 500}},
+]
+METRIC = {
+    "name": {"type": "str", "required": True},
+    "threshold_range": {
+        "type": "dict",
+        "required": True,
+        "options": {"min": {"type": "float"}, "max": {"type": "float"}},
+    },
+    "query": {"type": "str"},
+}
+
 
 def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
     """The route, the state and the way there."""

@@ -24,6 +24,8 @@ LONG = {
     "test_disk_full_real.py",
     "test_edges_down_real.py",
     "test_frozen_real.py",
+    "test_guard_real.py",
+    "test_guard_role_real.py",
     "test_killed_real.py",
     "test_quiet_real.py",
     "test_restart_real.py",
