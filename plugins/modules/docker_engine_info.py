@@ -175,7 +175,11 @@ def main() -> None:
     packages = engine.to_remove(there, namespaces, k3s)
     simulated = answer(module, "apt-get", "--simulate", "--no-auto-remove", "remove", *packages) if packages else ""
     units = answer(module, "systemctl", "list-unit-files", "--no-legend", *engine.UNITS)
-    size = answer(module, "du", "--summarize", "--one-file-system", "--block-size=1M", root) if module.params["size"] else ""
+    size = (
+        answer(module, "du", "--summarize", "--one-file-system", "--block-size=1M", root)
+        if module.params["size"]
+        else ""
+    )
     module.exit_json(
         changed=False,
         present=present,

@@ -155,7 +155,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if client.is_removed(module.params, lambda name: module.get_bin_path(name, opt_dirs=["/usr/sbin", "/sbin", "/usr/local/bin"])):
+    if client.is_removed(
+        module.params, lambda name: module.get_bin_path(name, opt_dirs=["/usr/sbin", "/sbin", "/usr/local/bin"])
+    ):
         module.exit_json(changed=False, local_services=[], **{**state.INACTIVE, "hostname": os.uname().nodename})
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)

@@ -18,7 +18,9 @@ UNITS = ("docker.socket", "docker.service")
 # What containerd keeps for Docker itself.
 _MOBY = {"moby", "plugins.moby"}
 _STACK = "com.docker.stack.namespace"
-_DOCKER_TRUE = re.compile(r"^[\"']?docker[\"']?\s*:\s*[\"']?true\b|(?:^|[\s\"'])--docker(?:[\s\"']|=true|$)", re.MULTILINE | re.IGNORECASE)
+_DOCKER_TRUE = re.compile(
+    r"^[\"']?docker[\"']?\s*:\s*[\"']?true\b|(?:^|[\s\"'])--docker(?:[\s\"']|=true|$)", re.MULTILINE | re.IGNORECASE
+)
 _ENDPOINT = re.compile(r"container-runtime-endpoint\S*[\s:=\"']+(?:unix://)?/run/containerd/")
 
 

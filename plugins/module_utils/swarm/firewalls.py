@@ -14,7 +14,9 @@ Rule = t.Dict[str, t.Any]
 _SERVICE = "docker-swarm"
 _OF_SERVICE = {(2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp")}
 _SIMPLE = re.compile(r"([\d,:]+)(?:/(tcp|udp))?$")
-_RICH = re.compile(r'rule (?:family="\w+" )?(?:source (?:address|ipset)="[^"]+" )?port port="([\d-]+)" protocol="(\w+)" accept$')
+_RICH = re.compile(
+    r'rule (?:family="\w+" )?(?:source (?:address|ipset)="[^"]+" )?port port="([\d-]+)" protocol="(\w+)" accept$'
+)
 
 
 def in_ufw(added: str, ports: t.Collection[Port]) -> list[Rule]:
@@ -52,7 +54,12 @@ def command(rule: Rule, opens: bool) -> list[str]:
         # A rule is found by what it does, not by its comment.
         return ["ufw", *words] if opens else ["ufw", "--force", "delete", *_without_comment(words)]
     how = ["--permanent"] if rule["permanent"] else []
-    return ["firewall-cmd", *how, f"--zone={rule['zone']}", f"--{'add' if opens else 'remove'}-{rule['kind']}={rule['value']}"]
+    return [
+        "firewall-cmd",
+        *how,
+        f"--zone={rule['zone']}",
+        f"--{'add' if opens else 'remove'}-{rule['kind']}={rule['value']}",
+    ]
 
 
 def text(rule: Rule) -> str:

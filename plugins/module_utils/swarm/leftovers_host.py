@@ -60,7 +60,9 @@ class Leftovers:
         own = ports.of_the_swarm(self._wanted.data_path_port)
         held = ports.holders(self._run("ss", "-Hlntup"), own | self._wanted.published)
         ours, strangers = self._sorted(held, active)
-        tables = {table: self._run("iptables", "-w", "10", "-t", table, "-S").splitlines() for table in ("filter", "nat")}
+        tables = {
+            table: self._run("iptables", "-w", "10", "-t", table, "-S").splitlines() for table in ("filter", "nat")
+        }
         # Whoever else listens there may be asked.
         closable = own if self._wanted.opens else own - {port for port, _name, _text in strangers}
         self.left = self._left(strangers, tables, network, active)
@@ -88,7 +90,9 @@ class Leftovers:
         return None
 
     def _note(self, _step: Step) -> None:
-        replace_file(self._wanted.note, json.dumps(leftovers.with_note(self.observe()), indent=2, sort_keys=True) + "\n", 0o600)
+        replace_file(
+            self._wanted.note, json.dumps(leftovers.with_note(self.observe()), indent=2, sort_keys=True) + "\n", 0o600
+        )
 
     def _forget(self, _step: Step) -> None:
         remove_if_there(self._wanted.note)
@@ -144,7 +148,11 @@ class Leftovers:
         for one in containers:
             if ports.BRIDGE in ((one.get("NetworkSettings") or {}).get("Networks") or {}):
                 users.add(str((one.get("Names") or [one["Id"]])[0]).lstrip("/"))
-        return {"users": sorted(users), "ingress": ingress, "spec": {key: network[key] for key in _SPEC if key in network}}
+        return {
+            "users": sorted(users),
+            "ingress": ingress,
+            "spec": {key: network[key] for key in _SPEC if key in network},
+        }
 
     def _sorted(self, held: t.Sequence[tuple[ports.Port, str, str]], active: bool) -> tuple[list[t.Any], list[t.Any]]:
         """Docker's own, and those of others. A VXLAN that the host has no interface for is in a namespace of Docker's."""
@@ -163,9 +171,13 @@ class Leftovers:
             rules += firewalls.in_firewalld(self._run("firewall-cmd", *how, "--list-all-zones"), closable, bool(how))
         return rules
 
-    def _left(self, strangers: t.Sequence[t.Any], tables: t.Mapping[str, t.Any], network: t.Any, active: bool) -> list[str]:
+    def _left(
+        self, strangers: t.Sequence[t.Any], tables: t.Mapping[str, t.Any], network: t.Any, active: bool
+    ) -> list[str]:
         """What is not ours to take away, in words."""
-        left = [f"port {ports.word(port)} is held by {text}" for port, name, text in strangers if name not in ports.EXPECTED]
+        left = [
+            f"port {ports.word(port)} is held by {text}" for port, name, text in strangers if name not in ports.EXPECTED
+        ]
         if not active:
             led = ports.led_on(tables["nat"], self._wanted.published)
             left += [f"port {ports.word(port)} is led to a container by Docker" for port in led]
@@ -173,7 +185,11 @@ class Leftovers:
             left.append(f"network {ports.BRIDGE} is used by {', '.join(network['users'])}")
         if self._wanted.firewall:
             rules = self._rules(self._wanted.published - ports.of_the_swarm(self._wanted.data_path_port))
-            left += [f"{firewalls.text(rule)} opens a port that the stack published" for rule in rules if rule.get("kind") != "service"]
+            left += [
+                f"{firewalls.text(rule)} opens a port that the stack published"
+                for rule in rules
+                if rule.get("kind") != "service"
+            ]
         if not self._find("ss"):
             left.append("nobody can say who listens: the program ss is not there")
         return left
@@ -204,7 +220,9 @@ class Leftovers:
         found = self._find(program)
         if not found:
             return ""
-        done = subprocess.run([found, *words], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(
+            [found, *words], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
         return done.stdout if done.returncode == 0 else ""
 
     def _do(self, program: str, *words: str) -> None:

@@ -14,6 +14,8 @@ import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.begins_empty import begins_empty
 
 ROOT = pathlib.Path(__file__).parents[3]
+SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
+only_soaked = pytest.mark.skipif(not SOAK, reason="one of the plays that make soak runs")
 INFO = """#!{python}
 import json
 from ansible.module_utils.basic import AnsibleModule
@@ -96,11 +98,14 @@ def play_fixture(tmp_path: pathlib.Path) -> t.Callable[..., str]:
 
 def test_it_is_refused_in_one_line_that_names_service_volume_and_mend(play: t.Callable[..., str]) -> None:
     output = play("--check")
-    assert "volume shop_uploads of service web would be empty on K3s, since a shift copies no files; hand each" in output
+    assert (
+        "volume shop_uploads of service web would be empty on K3s, since a shift copies no files; hand each" in output
+    )
     assert "name in cutover_may_begin_empty the services that may begin empty" in output
     assert "shop_data" not in output
     assert "failed=1" in output
 
 
+@only_soaked
 def test_what_may_begin_empty_is_shifted(play: t.Callable[..., str]) -> None:
     assert "failed=0" in play(cutover_may_begin_empty=["web"])

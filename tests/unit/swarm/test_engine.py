@@ -20,7 +20,9 @@ def test_containers_that_are_not_the_stacks_need_it_also_stopped_ones() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["docker: true\n", "token: x\n\"docker\": 'true'\n", "ExecStart=/k3s server --docker\n", "'--docker'\n"])
+@pytest.mark.parametrize(
+    "text", ["docker: true\n", "token: x\n\"docker\": 'true'\n", "ExecStart=/k3s server --docker\n", "'--docker'\n"]
+)
 def test_k3s_may_need_it(text: str) -> None:
     assert engine.needed_by([], "shop", {"/k3s": text}, False) == ["K3s (docker: true in /k3s)"]
 

@@ -215,7 +215,13 @@ def test_all_that_the_labs_stack_has_is_at_home_in_what_phase_3_makes_of_it() ->
         mounts = [mount(f"sophia_{source}", at) for source, at in (one.split(":") for one in keys.get("volumes", []))]
         secrets = [one for source in keys.get("secrets", []) for one in secret_of(source)]
         running.append(service(name, "sophia", Mounts=mounts, Secrets=secrets))
-    wanted = homes.wanting(whole(*running, secrets=[thing("postgres_password")]), "sophia", [], [], ["postgres", "pgbouncer", "redis", "notes"])
+    wanted = homes.wanting(
+        whole(*running, secrets=[thing("postgres_password")]),
+        "sophia",
+        [],
+        [],
+        ["postgres", "pgbouncer", "redis", "notes"],
+    )
     volumes = {"sophia_postgres-data", "sophia_pgbouncer-state", "sophia_redis-data", "sophia_notes-data"}
     assert {one["name"] for one in wanted} == {"postgres_password", *volumes}
     made = [copied("postgres_password", "id-postgres_password")]
