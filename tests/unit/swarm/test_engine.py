@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
+import socket
+
 import pytest
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import engine
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client, engine
 
 
 def container(name: str, stack: str = "", state: str = "running") -> dict[str, object]:
@@ -51,6 +54,19 @@ def test_a_distributions_containerd_and_what_others_use_stay() -> None:
     assert engine.to_remove(there, [], {"/config.yaml": text}) == ["docker-ce", "docker.io"]
     own = "container-runtime-endpoint: unix:///run/k3s/containerd/containerd.sock"
     assert "containerd.io" in engine.to_remove(there, [], {"/config.yaml": own})
+
+
+def test_a_host_without_docker_is_told_from_one_whose_docker_is_down(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    given = {"docker_host": f"unix://{path}"}
+    assert client.is_removed(given, lambda _name: None)
+    assert not client.is_removed(given, lambda _name: "/usr/sbin/dockerd")
+    assert not client.is_removed({"docker_host": "tcp://192.0.2.1:2376"}, lambda _name: None)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        assert client.is_removed(given, lambda _name: None)
+        listening.listen()
+        assert not client.is_removed(given, lambda _name: None)
 
 
 def test_what_depends_on_docker_would_go_along() -> None:
