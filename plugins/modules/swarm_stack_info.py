@@ -9,7 +9,7 @@ short_description: Tells the nodes of a Swarm and the services of one of its sta
 version_added: 0.1.0
 description:
   - Reads a Swarm through the Docker Engine of one of its managers, and says where each service of a stack can be reached.
-  - An Engine that is in no Swarm, a worker, and a stack that does not exist are ordinary answers, not errors.
+  - A host without Docker, an Engine that is in no Swarm, a worker, and a stack that does not exist are ordinary answers, not errors.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -138,6 +138,8 @@ services:
           container: 2d1ec5bd2b1c
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.stack import observed
@@ -153,6 +155,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if client.is_removed(
+        module.params, lambda name: module.get_bin_path(name, opt_dirs=["/usr/sbin", "/sbin", "/usr/local/bin"])
+    ):
+        module.exit_json(changed=False, local_services=[], **{**state.INACTIVE, "hostname": os.uname().nodename})
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
