@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, t.Any] = {**switchover_run.ARGUMENTS, "compare": {"type": "
 STATES_OF_TWO = switchover_run.STATES_OF_TWO
 
 # Those of the pooler and of the password are the same as for streaming.
-_SHARED = ("GIVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
+_SHARED = ("GIVE_CREDENTIALS", "REMOVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
 _SCRIPTS = {**vars(logical_scripts), **vars(logical_schema_scripts), **vars(logical_stream_scripts)}
 
 
