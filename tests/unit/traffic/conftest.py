@@ -25,6 +25,7 @@ LONG = {
     "test_edges_down_real.py",
     "test_frozen_real.py",
     "test_killed_real.py",
+    "test_network_cut_real.py",
     "test_quiet_real.py",
     "test_restart_real.py",
     "test_role_real.py",
