@@ -27,6 +27,7 @@ LONG = {
     "test_killed_real.py",
     "test_network_cut_real.py",
     "test_quiet_real.py",
+    "test_restart_by_role_real.py",
     "test_restart_real.py",
     "test_role_real.py",
     "test_ways_real.py",
