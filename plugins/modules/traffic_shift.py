@@ -404,7 +404,8 @@ steps:
     - A step C(weight) has the keys C(service), C(from_weight), C(weight), C(in_effect_ms) (from the rename of the file until
       Traefik's API showed it), C(failed) (requests of this service answered with 5xx during the step, as clients saw it; null when
       Traefik does not count by router), C(ratio) (the canary's measured share, null when too few requests came), C(passed),
-      C(reason), C(too_few) (where the canary got fewer than O(min_requests) or 30 requests), and of both sides C(primary_requests), C(primary_success_rate), C(primary_p99_ms), C(canary_requests) and so on.
+      C(reason), C(too_few) (where the canary got fewer than O(min_requests) or 30 requests), and of both sides
+      C(primary_requests), C(primary_success_rate), C(primary_p99_ms), C(canary_requests) and so on.
       C(edge_away) says how often Traefik was restarted or did not answer in the watch, which was begun anew each time.
       On the way back after a breach it has C(back_ms), from the breach until Traefik's API showed weight 0.
   returned: always

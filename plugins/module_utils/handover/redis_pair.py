@@ -24,8 +24,9 @@ OLDEST = (6, 2)
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance. O(replid) and O(replid2) are its present and former replication IDs, O(run_id) is another one after each start, O(source) is whom it follows as
-    C(host:port), O(linked) is whether it does now, O(settings) are those of RV(CARRIED)."""
+    """One instance. O(replid) and O(replid2) are its present and former replication IDs, O(run_id) is another one after each
+    start, O(source) is whom it follows as C(host:port), O(linked) is whether it does now, O(settings) are those of
+    RV(CARRIED)."""
 
     address: str
     version: tuple[int, ...] = (7, 0)

@@ -50,7 +50,8 @@ _AWAY = 3
 class Plan:
     """How to watch: O(interval) in seconds, O(threshold) failed checks in a row, the metrics and where they come from.
 
-    Fewer requests of the canary than O(min_requests) fail a watch. O(patience) is how many seconds Traefik may be away in a watch, for whatever runs it to start it again.
+    Fewer requests of the canary than O(min_requests) fail a watch. O(patience) is how many seconds Traefik may be away in a
+    watch, for whatever runs it to start it again.
     """
 
     interval: float = 10.0
