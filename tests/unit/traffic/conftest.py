@@ -27,9 +27,12 @@ LONG = {
     "test_guard_real.py",
     "test_guard_role_real.py",
     "test_killed_real.py",
+    "test_network_cut_real.py",
     "test_quiet_real.py",
+    "test_restart_by_role_real.py",
     "test_restart_real.py",
     "test_role_real.py",
+    "test_schedule_real.py",
     "test_ways_real.py",
 }
 SAMPLE = 3
