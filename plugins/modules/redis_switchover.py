@@ -151,7 +151,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
         places.check_addresses(options, "target", "other", *(["clients"] if options["clients"] else []))
-        module.exit_json(**switchover_release.run(redis_pair_run.RedisPair, place_and_lock, options, module.check_mode))
+        module.exit_json(**switchover_release.run_module(module, redis_pair_run.RedisPair, place_and_lock))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

@@ -66,6 +66,14 @@ def run(kind: type[Holding], place_and_lock: PlaceAndLock, params: Params, check
         return hand_over(kind, place, params, check_mode, dead_man)
 
 
+def run_module(module: t.Any, kind: type[Holding], place_and_lock: PlaceAndLock) -> dict[str, t.Any]:
+    """The result of RV(run) for the C(AnsibleModule), which has been told the warnings."""
+    result = run(kind, place_and_lock, module.params, module.check_mode)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return result
+
+
 def hand_over(
     kind: type[Holding], place: Place, params: Params, check_mode: bool, dead_man: DeadMan | None
 ) -> dict[str, t.Any]:
