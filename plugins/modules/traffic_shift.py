@@ -494,10 +494,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     result: dict = {"changed": False, "steps": []}
+    fault = ""
     try:
         run(module.params, module.check_mode, result)
     except ReplatformError as exc:
-        module.fail_json(msg=str(exc), **result)
+        fault = str(exc)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if fault:
+        module.fail_json(msg=fault, **result)
     if not module._diff:
         result.pop("diff", None)
     module.exit_json(**result)
