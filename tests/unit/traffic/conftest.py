@@ -21,6 +21,7 @@ import pytest
 
 LONG = {
     "test_breach_real.py",
+    "test_cutover_tcp_real.py",
     "test_disk_full_real.py",
     "test_edges_down_real.py",
     "test_frozen_real.py",
