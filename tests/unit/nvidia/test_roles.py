@@ -201,6 +201,45 @@ def test_the_gate(host, variables, state, said):
     assert "s3cret" not in told
 
 
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        ("s1", ""),
+        ("s1 s2", "shop_bare lack the constraint"),
+        ("", ""),
+        ("fails", "services that no manager has told of"),
+        ("s1 gone", "services that no manager has told of"),
+    ],
+)
+def test_the_gate_asks_a_manager_what_the_swarm_has_withdrawn(host, services, said):
+    gpus = {"Reservations": {"GenericResources": [{"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": 1}}]}}
+    keep_off = {"Constraints": ["node.labels.replatform.sophia.ai.gpu!=k3s"]}
+    for name, text in {
+        "info": {
+            "Swarm": {"LocalNodeState": "active", "NodeID": "n1"},
+            "GenericResources": [{"NamedResourceSpec": {"Kind": "NVIDIA-GPU", "Value": "GPU-0"}}],
+        },
+        "node": {"Availability": "active", "Labels": {"replatform.sophia.ai.gpu": "k3s"}},
+        "s1": {"name": "shop_rag", "resources": gpus, "placement": keep_off},
+        "s2": {"name": "shop_bare", "resources": gpus, "placement": None},
+    }.items():
+        (host.folder / name).write_text(json.dumps(text) + "\n")
+    listed = "exit 1" if services == "fails" else f"printf '%s\\n' {services}"
+    host.program(
+        "docker",
+        f"""cd {host.folder}
+        case "$1 $2" in
+        "ps "*) ;;
+        "info "*) cat info ;;
+        "node inspect") cat node ;;
+        "service ls") {listed} ;;
+        "service inspect") shift 4; cat "$@" ;;
+        esac""",
+    )
+    code, told = host.play("nvidia_device_plugin", entry="gate", nvidia_device_plugin_swarm_manager="gpu-1")
+    assert (code == 0) is (not said) and said in told and "changed=0" in told, told
+
+
 PLANNED = {"nvidia_driver_plan": {"action": "install", "modules": "none"}}
 
 
