@@ -11,7 +11,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, gpu_resources
 
 Map = t.Mapping[str, t.Any]
 
@@ -174,6 +174,6 @@ def _unconstrained(services: str) -> list[str]:
             constraints = (service["placement"] or {}).get("Constraints") or []
         except (ValueError, KeyError, TypeError):
             return ["services that no manager has told of"]
-        if gpu.reserved(template) and gpu.CONSTRAINT not in constraints:
+        if gpu_resources.reserved(template) and gpu.CONSTRAINT not in constraints:
             found.append(name)
     return sorted(found)

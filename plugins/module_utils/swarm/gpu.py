@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, held, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.gpu_resources import reserved
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import TERMINAL, Raw, is_manager
 
 STATES = ("withdrawn", "offered")
@@ -98,23 +99,6 @@ def unconstrained(spec: Raw) -> dict[str, t.Any]:
         if not where[key] and key in noted.split(","):
             del where[key]
     return after
-
-
-def reserved(spec: Raw, kinds: t.Collection[str] = ()) -> int:
-    """How many GPUs a task of the spec C(TaskTemplate) reserves."""
-    reservations = (spec.get("Resources") or {}).get("Reservations") or {}
-    count = 0
-    for resource in reservations.get("GenericResources") or []:
-        named = resource.get("NamedResourceSpec")
-        one = named or resource.get("DiscreteResourceSpec") or {}
-        if is_gpu(one.get("Kind", ""), kinds):
-            count += 1 if named else int(one.get("Value", 0))
-    return count
-
-
-def is_gpu(kind: str, kinds: t.Collection[str] = ()) -> bool:
-    """Whether a generic resource is a GPU by its name."""
-    return kind in kinds if kinds else "gpu" in kind.lower()
 
 
 def _unsafe(world: Raw, node: Raw, kinds: t.Collection[str]) -> str:

@@ -240,6 +240,46 @@ def test_the_gate_asks_a_manager_what_the_swarm_has_withdrawn(host, services, sa
     assert (code == 0) is (not said) and said in told and "changed=0" in told, told
 
 
+def hand_over(host, server, *options, entry="gpus", **variables):
+    given = {
+        "cutover_gpus": "handed_over",
+        "cutover_seen": {"swarm": "inactive", "is_manager": False, "services": [], "hostname": "gpu-1"},
+        "cutover_swarm_hosts": ["gpu-1"],
+        "cutover_stack": "shop",
+        "cutover_namespace": "kube-system",
+        "cutover_kubeconfig": str(host.folder / "kubeconfig"),
+        "nvidia_device_plugin_image": "plugin@sha256:" + 64 * "0",
+    }
+    return host.play("cutover", *options, entry=entry, server=server, **{**given, **variables})
+
+
+def test_gpus_are_handed_over_when_there_are_enough_and_a_second_run_changes_nothing(host):
+    with fake_api.cluster([offering("gpu-1", gpu=1), pod("rag", revision="", gpu=True)]) as server:
+        code, told = hand_over(host, server)
+        assert code == 0 and "changed=0" in told, told
+        assert not server.changes
+
+
+def test_too_few_gpus_are_told_in_a_line_and_nothing_is_changed(host):
+    pods = [pod(name, on=None, revision="", gpu=True) for name in ("rag-a", "rag-b")]
+    with fake_api.cluster([node("gpu-1", gpu=0), *pods]) as server:
+        code, told = hand_over(host, server)
+        assert (
+            code
+            and "K3s is asked for 2 GPUs (rag-a 1, rag-b 1), and the hosts whose GPUs the Swarm does not use have 1 (gpu-1)"
+            in told
+        )
+        assert not server.changes and "s3cret" not in told
+        code, told = hand_over(host, server, cutover_gpus="left")
+        assert code == 0 and not server.changes, told
+
+
+def test_gpus_that_the_swarm_gets_back_are_taken_from_k3s(host):
+    with fake_api.cluster([offering("gpu-1", gpu=1)]) as server:
+        code, told = hand_over(host, server, entry="gpus_back")
+        assert code == 0 and PRESENT not in server.objects["Node", "gpu-1"]["metadata"]["labels"], told
+
+
 PLANNED = {"nvidia_driver_plan": {"action": "install", "modules": "none"}}
 
 

@@ -9,7 +9,13 @@ import swarm_raw as raw
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, operations, placement, restoration
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
+    gpu,
+    gpu_resources,
+    operations,
+    placement,
+    restoration,
+)
 from swarm_model import Killed, Swarm, service
 
 PARAMS = {"journal": None, "phase": "cutover", "deadline": 60}
@@ -185,8 +191,8 @@ def test_a_constraint_that_was_there_stays():
 
 def test_the_names_of_gpus_can_be_given():
     template = {"Resources": {"Reservations": {"GenericResources": [{"NamedResourceSpec": {"Kind": "A10"}}] * 2}}}
-    assert gpu.reserved(template) == 0
-    assert gpu.reserved(template, ("A10",)) == 2
+    assert gpu_resources.reserved(template) == 0
+    assert gpu_resources.reserved(template, ("A10",)) == 2
 
 
 def test_a_drain_knows_which_nodes_the_constraint_leaves():
