@@ -110,6 +110,7 @@ services:
   description:
     - The services of the stack, by name. C(name) is without the stack's prefix, C(full_name) with it.
     - C(replicas) is how many are wanted, C(running) how many run on nodes that are ready, C(tasks) which those are.
+    - C(gpus) is how many GPUs each of its tasks reserves, generic resources with C(gpu) in their name.
     - C(spare) says whether one of C(replicas) is there for a while only (O(sophia.replatform.swarm_scale#module:spare)).
     - C(spec), with O(specs), is the spec as the API gives it.
     - C(endpoints) has an entry C(ip:port) for every node with a running task where a port is published in host mode, and for
@@ -125,6 +126,7 @@ services:
       mode: replicated
       replicas: 1
       spare: false
+      gpus: 0
       running: 1
       ports:
         - target: 8001
