@@ -65,7 +65,9 @@ def _plan(service: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> Plan
         raise ReplatformError(f"services: name '{service['name']}' must be lower-case letters, digits and dashes")
     if service["threshold"] < 1 or service["interval"] <= 0:
         raise ReplatformError(f"services: threshold of '{service['name']}' must be at least 1 and its interval above 0")
-    return plan_from({**service, "prober_dir": params["prober_dir"], "in_effect_timeout": params["in_effect_timeout"]})
+    # It has no end at which requests would be counted.
+    taken = {name: params[name] for name in ("prober_dir", "in_effect_timeout")}
+    return plan_from({**service, **taken, "min_requests": 0})
 
 
 def _orders(params: t.Mapping[str, t.Any], plans: t.Mapping[str, Plan]) -> Orders:
