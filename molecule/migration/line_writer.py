@@ -20,6 +20,8 @@ import typing as t
 
 LINES_A_SESSION = 15
 PAUSE_S = 0.2
+# An entry point without a route may hold a client and say nothing.
+BEFORE_S = 2
 # Five hosts share a few cores here: an answer may be slow and is still an answer.
 PATIENCE_S = 30
 leave = threading.Event()
@@ -37,13 +39,15 @@ class Lines:
     def session(self) -> None:
         """One connection, to its end or to the first line that is not answered."""
         text = f"line {self.sent + 1}"
+        patience_s = PATIENCE_S if self.answered else BEFORE_S
         try:
-            with socket.create_connection(self.address, PATIENCE_S) as connection, connection.makefile("rw") as stream:
+            with socket.create_connection(self.address, patience_s) as connection, connection.makefile("rw") as stream:
                 for _each in range(LINES_A_SESSION):
                     text = f"line {self.sent + 1}"
                     stream.write(f"{text}\n")
                     stream.flush()
                     self.hear(text, stream.readline())
+                    connection.settimeout(PATIENCE_S)
                     if leave.wait(PAUSE_S):
                         return
         except (OSError, ValueError) as exc:
