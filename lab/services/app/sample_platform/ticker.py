@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from typing import Any
 
 from sample_platform.server import NODE, ORCHESTRATOR
@@ -38,7 +39,7 @@ async def serve(port: int) -> None:
             sessions.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(session, port=port, backlog=512)
+    server = await asyncio.start_server(session, port=port, family=socket.AF_INET, backlog=512)
     await leave.wait()
     server.close()
     if sessions:
