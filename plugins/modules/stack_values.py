@@ -144,8 +144,9 @@ options:
     default: 5
   http_probes:
     description:
-      - A health check that only asks for a page of its own container, such as C(curl -f http://localhost:8080/health), is
-        asked by the kubelet itself. That saves a process a probe, and reaches the pod's address instead of localhost.
+      - A health check that only asks for a page of its own container, such as C(curl -f http://localhost:8080/health), or opens a
+        connection, such as C(nc -z localhost 9000), is asked by the kubelet itself. That saves a process a probe, and reaches
+        the pod's address instead of localhost.
     type: bool
     default: false
   strict:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ PROJECT = pathlib.Path(__file__).parents[3]
 MIRROR = "http://172.31.77.2"
 REGISTRY = "http://172.31.77.2:5000"
 SERVICES = yaml.safe_load((PROJECT / "lab/services/docker-stack.yml").read_text(encoding="utf-8"))["services"]
-WEB = sorted(set(SERVICES) - {"postgres", "pgbouncer", "redis"})
+WEB = sorted(set(SERVICES) - {"postgres", "pgbouncer", "redis", "ticker"})
 RELEASES = [
     ("/k3s-io/k3s/releases/download/v1.20.2+k3s1", "sha256sum-amd64.txt", ["k3s", "k3s-airgap-images-amd64.tar"]),
     ("/helm", "helm-v3.17.2-linux-amd64.tar.gz.sha256sum", ["helm-v3.17.2-linux-amd64.tar.gz"]),
@@ -119,6 +120,18 @@ def test_endpoint_answers_from_the_swarm(endpoints: dict[str, list[str]], name: 
         who = fetch_json(f"http://{endpoint}/whoami")
         assert (who["service"], who["orchestrator"]) == (name, "swarm")
         assert who["node"].startswith("sophia-")
+
+
+def test_the_ticker_answers_line_by_line_and_leaves_the_edge_its_port(endpoints: dict[str, list[str]]) -> None:
+    [(address, port)] = [endpoint.split(":") for endpoint in endpoints["ticker"]]
+    assert address != "172.31.77.11"
+    with socket.create_connection((address, int(port)), 10) as connection, connection.makefile("rw") as lines:
+        for text in ("one", "two"):
+            lines.write(f"{text}\n")
+            lines.flush()
+            answer = json.loads(lines.readline())
+            assert (answer["line"], answer["orchestrator"]) == (text, "swarm")
+            assert answer["node"].startswith("sophia-")
 
 
 def test_data_services_stay_where_their_volumes_are(endpoints: dict[str, list[str]]) -> None:

@@ -55,6 +55,17 @@ def test_no_request_was_lost(report: dict[str, t.Any]) -> None:
     assert report["cutover"]["requests"]["total"] >= 50_000
 
 
+def test_no_line_was_lost() -> None:
+    """What line_writer.py was told, from the edge's first route to this moment."""
+    host = testinfra.get_host("docker://replatform-lab-sophia-development")
+    host.run("systemctl stop lab-lines")  # its unit is gone when this is looked at again
+    told = json.loads(host.file("/root/lab-lines.json").content_string)
+    print(f"{told['answered']} of {told['sent']} lines")
+    assert told["unanswered"] == []
+    assert told["answered"].keys() == {"swarm", "k3s"}
+    assert sum(told["answered"].values()) == told["sent"] >= 500
+
+
 def test_all_phases_ended_well(report: dict[str, t.Any]) -> None:
     assert {name: phase["status"] for name, phase in report["phases"].items()} == dict.fromkeys(
         ("repository", "cluster", "platform", "cutover"), "ok"

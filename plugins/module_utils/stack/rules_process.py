@@ -28,6 +28,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.shape impo
     as_strings,
     as_words,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.tcp_check import tcp_port
 
 _LOOK_SECONDS = 5.0
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -188,6 +189,12 @@ def _at_least(period: int, patience: float) -> dict[str, int]:
     return {"periodSeconds": period, "failureThreshold": max(1, math.ceil(patience / period))}
 
 
+def _asked_by_the_kubelet(test: t.Sequence[str]) -> dict[str, t.Any] | None:
+    """The probe without a process, where a check only asks for a page or opens a connection."""
+    page, port = http_get(test), tcp_port(test)
+    return {"httpGet": page} if page else {"tcpSocket": {"port": port}} if port else None
+
+
 def healthcheck(ctx: Context, key: str, value: t.Any) -> None:
     """One check, three probes: Swarm waits for it before it sends traffic, and replaces a task that fails it."""
     check = parse_healthcheck(value, ctx.where(key))
@@ -196,19 +203,19 @@ def healthcheck(ctx: Context, key: str, value: t.Any) -> None:
         return
     shell = check.test[0] == "CMD-SHELL"
     argv = ["/bin/sh", "-c", check.test[1]] if shell else list(check.test[1:])
-    page = http_get(check.test) if ctx.options.http_probes else None
-    probe: dict[str, t.Any] = {"httpGet": page} if page else {"exec": {"command": argv}}
+    asked = _asked_by_the_kubelet(check.test) if ctx.options.http_probes else None
+    probe: dict[str, t.Any] = asked or {"exec": {"command": argv}}
     probe["timeoutSeconds"] = whole_seconds(check.timeout)
     steady = {"periodSeconds": whole_seconds(check.interval), "failureThreshold": check.retries}
     period = whole_seconds(min(check.interval, _LOOK_SECONDS) if check.start_interval is None else check.start_interval)
     ctx.values["probes"] = {
         "startup": {**probe, **_at_least(period, check.start_period + check.retries * check.interval)},
-        # A page costs little: ask often, so that a pod that is ready is used soon, and judge as late as Swarm does.
-        "readiness": {**probe, **(_at_least(period, check.retries * check.interval) if page else steady)},
+        # It costs little: ask often, so that a pod that is ready is used soon, and judge as late as Swarm does.
+        "readiness": {**probe, **(_at_least(period, check.retries * check.interval) if asked else steady)},
         "liveness": {**probe, **steady},
     }
     times = [check.interval, check.timeout, check.start_interval or 1.0]
-    if page:
+    if asked:
         ctx.approximated(key, "asked by the kubelet at the pod's address, with no process in the container")
     elif any(item != int(item) for item in times):
         ctx.approximated(key, "Kubernetes counts whole seconds: rounded up")

@@ -10,6 +10,11 @@ from sample_platform.server import Server
 
 def main() -> None:
     name = os.environ["SERVICE"]
+    if name == "ticker":
+        from sample_platform import ticker
+
+        ticker.run(int(os.environ["PORT"]))
+        return
     if name == "unified-memory":
         from sample_platform import memory
 
