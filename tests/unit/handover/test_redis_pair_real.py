@@ -139,6 +139,30 @@ def test_writes_come_back_on_the_side_that_clients_are_led_to(pair):
         assert not pair.run("released", serving)["changed"]
 
 
+@pytest.mark.skipif(not SOAK, reason="a restart for each way to die")
+def test_killed_at_every_record_from_the_beginning_and_run_again(pair):
+    """The new one has never followed, and has none of the settings."""
+    for at in itertools.count():
+        deaths_in_step = itertools.product([at], (20, 60, 150)) if at % 2 == 0 else ()
+        killed = [killed_from_the_beginning(pair, death) for death in [(at,), *deaths_in_step]]
+        if not killed[0]:
+            break
+
+
+def killed_from_the_beginning(pair, death):
+    """Whether the first of two runs was killed."""
+    assert "failed" not in pair.run("primary", pair.swarm)
+    for words in (("REPLICAOF", "NO", "ONE"), ("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "REWRITE")):
+        pair.k3s.ask(*words)
+    pair.k3s.restart(lost=True)
+    with pair.load() as writers:
+        killed = pair.run("primary", pair.k3s, die=death) == {}
+        result = pair.run("primary", pair.k3s)
+        assert "failed" not in result, (death, result)
+    judge(pair, writers)
+    return killed
+
+
 def test_what_the_new_one_holds_is_not_thrown_away_unasked(pair):
     serving = next(redis for redis in (pair.swarm, pair.k3s) if redis.role() == "master")
     other = pair.k3s if serving is pair.swarm else pair.swarm
