@@ -22,7 +22,7 @@ def service_events(
     """An event a service, in the order of C(cutover_groups) and within a group of C(cutover_services), as the cutover takes them.
 
     O(analysis) is C(edge_analysis) and O(of_service) C(edge_service_settings): by service, what differs from it. A service of
-    another kind than http is handed over, or follows the store that is behind it, and has no weights. Raises C(UsageError) for a shape
+    another kind than http and tcp is handed over, or follows the store that is behind it, and has no weights. Raises C(UsageError) for a shape
     that can't be read.
     """
     try:
@@ -44,7 +44,7 @@ def service_events(
 
 
 def _way(service: Settings, settings: Settings) -> Event:
-    if service.get("kind", "http") != "http":
+    if service.get("kind", "http") not in ("http", "tcp"):
         how = "follows its store" if service["kind"] == "pgbouncer" else "handed over"
         return {"how": how, "kind": str(service["kind"]), "weights": [], "gates": []}
     wanted = Wanted(
@@ -61,7 +61,7 @@ def _way(service: Settings, settings: Settings) -> Event:
     ]
     return {
         "how": "shifted",
-        "kind": "http",
+        "kind": str(service.get("kind", "http")),
         "weights": weights,
         "interval_s": settings.get("interval"),
         "threshold": settings.get("threshold"),

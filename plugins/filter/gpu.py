@@ -9,6 +9,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
 from ansible_collections.sophia.replatform.plugins.module_utils.gpu import (
     driver_plan,
+    handover,
     loaded,
     packages,
     removal,
@@ -46,6 +47,7 @@ class FilterModule:
             "gpu_driver_removal": _told(removal.driver_removal),
             "gpu_expected_resources": expected_resources,
             "gpu_gate_faults": swarm_gate.gate_faults,
+            "gpu_handover": handover.plan,
             "gpu_install_faults": packages.install_faults,
             "gpu_job_fault": resources.job_fault,
             "gpu_kernels_without": loaded.kernels_without,

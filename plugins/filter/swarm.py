@@ -1,12 +1,12 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Questions of the playbook drain and role swarm_retirement to module_utils/swarm; each filter is documented in its own YAML file."""
+"""Questions of the playbook drain and roles cutover and swarm_retirement to module_utils/swarm; each filter is documented in its own YAML file."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import homes, routes
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import begins_empty, homes, ports, routes
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -24,6 +24,8 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "drain_plan": routes.drain_plan,
+            "swarm_begins_empty": begins_empty.begins_empty,
             "swarm_homeless": homes.homeless,
+            "swarm_kept_ports": ports.kept_ports,
             "swarm_wanting": _wanting,
         }

@@ -35,7 +35,7 @@ options:
       - V(released) means that no client is held; whichever instance is the primary, clients are led to it. A handover that was cut off
         when each instance had all that the other has is ended, with O(target) as the primary. For a run that failed.
       - V(alone) means that O(target) is the primary and keeps nothing for O(other), and that its schema is not frozen. It gives up
-        the way back, or a handover that has not taken place.
+        the way back, or a handover that has not taken place, and removes C(replatform.pgpass).
     type: str
     required: true
     choices: [standby, primary, released, alone]
@@ -156,9 +156,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
         logical_run.check(options)
-        module.exit_json(
-            **switchover_release.run(logical_run.LogicalSwitchover, place_and_lock, options, module.check_mode)
-        )
+        module.exit_json(**switchover_release.run_module(module, logical_run.LogicalSwitchover, place_and_lock))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

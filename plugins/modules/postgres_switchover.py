@@ -152,9 +152,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
         switchover_run.check(options)
-        module.exit_json(
-            **switchover_release.run(switchover_run.Switchover, place_and_lock, options, module.check_mode)
-        )
+        module.exit_json(**switchover_release.run_module(module, switchover_run.Switchover, place_and_lock))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

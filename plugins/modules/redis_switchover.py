@@ -14,8 +14,13 @@ description:
     They find the new master by its role, as clients of Sentinel and HAProxy's checks do, or by a name that is switched.
   - The way back is the same call with O(target) and O(other) exchanged.
   - The pause ends by itself after 10 seconds, whatever becomes of the run. From the demotion on the old one refuses writes, for as long as
-    clients are led there. Where the run is killed between demotion and promotion, neither takes writes. Nothing ends that by itself,
-    there is no dead-man. Run it again, or with C(state=released) for the one that clients are led to.
+    clients are led there.
+  - Before the demotion a process of its own stands by, the dead-man. It acts as soon as the module has ended, however it did, and where
+    it has not ended 60 seconds later it is killed. Where neither takes writes, it promotes the one that clients are led to. Where one does
+    and clients are led to the other, it waits O(lead_timeout) for whoever ran the module to lead them to it; where nobody has, the one
+    that they are led to is made the master again, by the same steps, so there are never two. It tries until O(deadline) has passed.
+    Where it is not seen which of the two clients are led to, or one does not answer, writes stay refused and the journal says so (C(dead_man)).
+  - A run that fails where neither takes writes does the same first, and its error says what became of it.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -42,6 +47,16 @@ options:
     description: The other instance, as C(host:port). Each must reach the other at these addresses.
     type: str
     required: true
+  clients:
+    description:
+      - Where clients reach the store, as C(host:port), e.g. the cluster's address of its Service, for the dead-man to see which of the two
+        answers there.
+      - Without it the dead-man takes clients to be led to O(other), or to look for the master, and acts only where there is none.
+    type: str
+  lead_timeout:
+    description: Seconds that the dead-man leaves for clients to be led to the new master when the module has ended.
+    type: int
+    default: 30
   swarm_service:
     description:
       - Full name of the service of an instance on a Swarm. Scripts run in the container of its task on the host that the module runs
@@ -68,6 +83,10 @@ notes:
   - Redis writes its configuration file anew, with its passwords in it, and makes it readable by all (C(0644) less its umask). Where
     the file is seen from where scripts run, it gets its mode back within a moment, and none for others where O(password_file) is given.
     Elsewhere start Redis with umask 077, or keep the file in a folder that is closed to others.
+  - Whoever leads clients to O(target) when the module has ended runs it with C(state=released) after that, for the dead-man may have
+    acted at the same moment.
+  - The dead-man outlives the module and the connection that it was started by, but neither the host nor a C(KillUserProcesses=yes) of
+    systemd-logind.
   - Carries C(appendonly), C(appendfsync), C(maxmemory), C(maxmemory-policy) and C(save).
 seealso:
   - module: sophia.replatform.postgres_switchover
@@ -102,11 +121,25 @@ reason:
   sample: 192.0.2.21:6379 is the master and 192.0.2.14:6379 follows it
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.handover import container, places, redis_pair_run
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS, alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    container,
+    places,
+    redis_pair_run,
+    switchover_release,
+)
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
+
+
+def place_and_lock(options: t.Mapping[str, t.Any]) -> tuple[places.Place, str]:
+    """Where scripts run, and the file on this host that keeps runs apart."""
+    service, deadline = options["swarm_service"], options["deadline"]
+    place = container.Container(client.connect(options), service, deadline) if service else places.Here(deadline)
+    return place, f"{options['lock']}.run"
 
 
 def main() -> None:
@@ -114,16 +147,11 @@ def main() -> None:
         argument_spec={**redis_pair_run.ARGUMENTS, **client.ARGUMENTS, **ARGUMENTS}, supports_check_mode=True
     )
     options = module.params
-    service, deadline = options["swarm_service"], options["deadline"]
-    if service and client.IMPORT_ERROR:
+    if options["swarm_service"] and client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:
-        places.check_addresses(options, "target", "other")
-        place = container.Container(client.connect(options), service, deadline) if service else places.Here(deadline)
-        with alone(f"{options['lock']}.run", deadline, module.check_mode):
-            operation = redis_pair_run.RedisPair(place, options, module.check_mode)
-            result = perform(operation, "redis_switchover", options["name"], options, module.check_mode)
-        module.exit_json(**result)
+        places.check_addresses(options, "target", "other", *(["clients"] if options["clients"] else []))
+        module.exit_json(**switchover_release.run_module(module, redis_pair_run.RedisPair, place_and_lock))
     except ReplatformError as exc:
         module.fail_json(msg=str(exc))
 

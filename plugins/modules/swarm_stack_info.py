@@ -9,7 +9,7 @@ short_description: Tells the nodes of a Swarm and the services of one of its sta
 version_added: 0.1.0
 description:
   - Reads a Swarm through the Docker Engine of one of its managers, and says where each service of a stack can be reached.
-  - An Engine that is in no Swarm, a worker, and a stack that does not exist are ordinary answers, not errors.
+  - A host without Docker, an Engine that is in no Swarm, a worker, and a stack that does not exist are ordinary answers, not errors.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.docker
@@ -110,6 +110,7 @@ services:
   description:
     - The services of the stack, by name. C(name) is without the stack's prefix, C(full_name) with it.
     - C(replicas) is how many are wanted, C(running) how many run on nodes that are ready, C(tasks) which those are.
+    - C(gpus) is how many GPUs each of its tasks reserves, generic resources with C(gpu) in their name.
     - C(spare) says whether one of C(replicas) is there for a while only (O(sophia.replatform.swarm_scale#module:spare)).
     - C(spec), with O(specs), is the spec as the API gives it.
     - C(endpoints) has an entry C(ip:port) for every node with a running task where a port is published in host mode, and for
@@ -125,6 +126,7 @@ services:
       mode: replicated
       replicas: 1
       spare: false
+      gpus: 0
       running: 1
       ports:
         - target: 8001
@@ -137,6 +139,8 @@ services:
           node: node-1
           container: 2d1ec5bd2b1c
 """
+
+import os
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
@@ -153,6 +157,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if client.is_removed(
+        module.params, lambda name: module.get_bin_path(name, opt_dirs=["/usr/sbin", "/sbin", "/usr/local/bin"])
+    ):
+        module.exit_json(changed=False, local_services=[], **{**state.INACTIVE, "hostname": os.uname().nodename})
     if client.IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("docker"), exception=client.IMPORT_ERROR)
     try:

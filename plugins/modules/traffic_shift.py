@@ -239,6 +239,13 @@ options:
         judged by the C(min) of C(request-success-rate) too. One that writes nothing in an O(interval) of 3 seconds or more fails the
         watch. Without it the prober is not looked at.
     type: path
+  min_requests:
+    description:
+      - Requests that the canary must have got in a watch. Fewer fail the watch, which is begun again up to O(threshold) times, and is a breach
+        then. V(0) lets it pass on what the probes say, with a warning and C(too_few) in the evidence where fewer than 30 came, for a
+        quiet service must be movable.
+    type: int
+    default: 0
   gates:
     description: What has to say yes before a weight is raised, in order.
     type: list
@@ -397,7 +404,8 @@ steps:
     - A step C(weight) has the keys C(service), C(from_weight), C(weight), C(in_effect_ms) (from the rename of the file until
       Traefik's API showed it), C(failed) (requests of this service answered with 5xx during the step, as clients saw it; null when
       Traefik does not count by router), C(ratio) (the canary's measured share, null when too few requests came), C(passed),
-      C(reason), and of both sides C(primary_requests), C(primary_success_rate), C(primary_p99_ms), C(canary_requests) and so on.
+      C(reason), C(too_few) (where the canary got fewer than O(min_requests) or 30 requests), and of both sides
+      C(primary_requests), C(primary_success_rate), C(primary_p99_ms), C(canary_requests) and so on.
       C(edge_away) says how often Traefik was restarted or did not answer in the watch, which was begun anew each time.
       On the way back after a breach it has C(back_ms), from the breach until Traefik's API showed weight 0.
   returned: always
@@ -418,21 +426,9 @@ steps:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import ARGUMENTS
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.options import DEFAULT_METRICS, METRIC
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.run import run
 
-DEFAULT_METRICS = [
-    {"name": "request-success-rate", "threshold_range": {"min": 99}},
-    {"name": "request-duration", "threshold_range": {"max": 500}},
-]
-METRIC = {
-    "name": {"type": "str", "required": True},
-    "threshold_range": {
-        "type": "dict",
-        "required": True,
-        "options": {"min": {"type": "float"}, "max": {"type": "float"}},
-    },
-    "query": {"type": "str"},
-}
 GATE = {
     "name": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["command", "approval"], "required": True},
@@ -481,6 +477,7 @@ def main() -> None:
             "metrics": {"type": "list", "elements": "dict", "default": DEFAULT_METRICS, "options": METRIC},
             "prometheus_url": {"type": "str"},
             "prober_dir": {"type": "path"},
+            "min_requests": {"type": "int", "default": 0},
             "gates": {"type": "list", "elements": "dict", "default": [], "options": GATE},
             "dead_man": {"type": "path"},
             "dead_man_patience": {"type": "float", "default": 15},
@@ -497,10 +494,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     result: dict = {"changed": False, "steps": []}
+    fault = ""
     try:
         run(module.params, module.check_mode, result)
     except ReplatformError as exc:
-        module.fail_json(msg=str(exc), **result)
+        fault = str(exc)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if fault:
+        module.fail_json(msg=fault, **result)
     if not module._diff:
         result.pop("diff", None)
     module.exit_json(**result)

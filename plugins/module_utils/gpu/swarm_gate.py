@@ -11,6 +11,8 @@ import json
 import re
 import typing as t
 
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, gpu_resources
+
 Map = t.Mapping[str, t.Any]
 
 _TASK = "com.docker.swarm.task.name"
@@ -106,13 +108,14 @@ def offered(told: Map) -> list[str]:
 
 
 def gate_faults(
-    inspected: str, info: str, availability: str, known: t.Sequence[str] = (), offering: str = ""
+    inspected: str, info: str, node: str, known: t.Sequence[str] = (), offering: str = "", services: str = ""
 ) -> list[str]:
     """Why K3s must not hand out this host's GPUs, one line each.
 
-    C(info) is the text of C(docker info) as JSON, and empty without Docker; C(availability) is what a manager says of the node: a
-    drained or paused one gets no further task. C(known): see C(holders). C(offering) is the name of the node where K3s hands the
-    GPUs out already.
+    C(info) is the text of C(docker info) as JSON, and empty without Docker; C(node) is the spec of the node as JSON, as a manager tells it: a
+    drained or paused one gets no further task, and neither does one whose GPUs module C(swarm_gpu) has withdrawn from all C(services), a line
+    of JSON for each, with C(name), C(resources) and C(placement). C(known): see C(holders). C(offering) is the name of the node where K3s
+    hands the GPUs out already.
     """
     found = holders(inspected, known)
     named = [f"{holder.name} ({holder.how})" for holder in found if holder.how]
@@ -124,7 +127,7 @@ def gate_faults(
             "nvidia_device_plugin_without_gpu"
         )
     told = json.loads(info) if info.strip().startswith("{") else {}
-    faults += _swarm_faults(told, availability)
+    faults += _swarm_faults(told, json.loads(node) if node.strip().startswith("{") else {}, services)
     if faults and offering:
         faults.append(
             f"K3s still hands out the GPUs of {offering}; nvidia_device_plugin_state: absent (playbooks/nvidia_remove.yml) takes them "
@@ -133,7 +136,7 @@ def gate_faults(
     return faults
 
 
-def _swarm_faults(told: Map, availability: str) -> list[str]:
+def _swarm_faults(told: Map, node: Map, services: str) -> list[str]:
     """Engines say inactive, pending, active, error or locked (C(LocalNodeState) in U(https://docs.docker.com/reference/api/engine/))."""
     state = (told.get("Swarm") or {}).get("LocalNodeState") or "inactive"
     if state == "locked":
@@ -145,10 +148,32 @@ def _swarm_faults(told: Map, availability: str) -> list[str]:
             f"this host's Engine says '{state}' of its Swarm, so nobody can tell what it gives to its tasks; mend that first (docker info)"
         ]
     kinds = offered(told) if state == "active" else []
-    if not kinds or availability in ("drain", "pause"):
+    labels = node.get("Labels") or {}
+    # A node that is being withdrawn is active again in a moment.
+    if not kinds or (node.get("Availability") in ("drain", "pause") and labels.get(gpu.LABEL) != gpu.BEGUN):
         return []
+    withdrawn = labels.get(gpu.LABEL) == gpu.GIVEN
+    free = _unconstrained(services) if withdrawn else []
+    if withdrawn and not free:
+        return []
+    why = f"{', '.join(free)} lack the constraint {gpu.CONSTRAINT}" if free else ""
     line = (
-        f"the Swarm may still give this host's {', '.join(kinds)} to a task (availability {availability or 'unknown'}); "
-        "run docker node update --availability drain for it first"
+        f"the Swarm may still give this host's {', '.join(kinds)} to a task ({why or 'availability ' + str(node.get('Availability') or 'unknown')}); "
+        "withdraw them (module swarm_gpu), or run docker node update --availability drain for it first"
     )
     return [line]
+
+
+def _unconstrained(services: str) -> list[str]:
+    """The services that could get a GPU of a withdrawn node all the same; without any word of a manager that is known of none."""
+    found = []
+    for line in services.splitlines() or ["{}"]:
+        try:
+            service = json.loads(line)
+            name, template = service["name"], {"Resources": service["resources"]}
+            constraints = (service["placement"] or {}).get("Constraints") or []
+        except (ValueError, KeyError, TypeError):
+            return ["services that no manager has told of"]
+        if gpu_resources.reserved(template) and gpu.CONSTRAINT not in constraints:
+            found.append(name)
+    return sorted(found)

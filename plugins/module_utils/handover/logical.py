@@ -346,6 +346,10 @@ def _alone(world: World, wanted: Wanted) -> Decision:
         return Step("unsubscribe", {"at": other.address})
     if target.slot:
         return Step("drop_slot", {"at": target.address})
+    # One that does not answer has no use for it either.
+    for one in (target, other):
+        if one and one.credentials:
+            return Step("remove_credentials", {"at": one.address})
     return Done(f"{target.address} is alone")
 
 
@@ -380,6 +384,7 @@ def _changes(step: Step, one: Instance, beside: Instance | None) -> dict[str, t.
     table: dict[str, dict[str, t.Any]] = {
         "wait_for_script": {"busy": False},
         "give_credentials": {"credentials": True},
+        "remove_credentials": {"credentials": False},
         "fence": {"read_only": True, "fenced": True},
         "open": {"read_only": False, "fenced": False, "follows": "", "running": False},
         "freeze": {"freeze": f"of {one.address}"},

@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, t.Any] = {**switchover_run.ARGUMENTS, "compare": {"type": "
 STATES_OF_TWO = switchover_run.STATES_OF_TWO
 
 # Those of the pooler and of the password are the same as for streaming.
-_SHARED = ("GIVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
+_SHARED = ("GIVE_CREDENTIALS", "REMOVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
 _SCRIPTS = {**vars(logical_scripts), **vars(logical_schema_scripts), **vars(logical_stream_scripts)}
 
 
@@ -43,6 +43,7 @@ class LogicalSwitchover:
     """O(params) are the module's. In check mode no lock file is made and there is no O(dead_man)."""
 
     OPERATION = "postgres_logical_switchover"
+    FREED = "released"
 
     def __init__(
         self,
@@ -61,6 +62,12 @@ class LogicalSwitchover:
 
     def next_step(self, world: logical.World) -> Decision:
         return logical.next_step(world, self.wanted)
+
+    def held(self, world: logical.World) -> bool:
+        return world.pooler.paused
+
+    def settle(self) -> None:
+        """The pooler is all that clients are led by."""
 
     def given_up(self, world: logical.World) -> Decision:
         return logical.given_up(world, self.wanted)

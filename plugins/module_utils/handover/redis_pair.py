@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
 STATES = ("replica", "primary", "released")
+# That of the dead-man.
+FREED = "freed"
 # What a master is set to besides its data, and its successor must be, too.
 CARRIED = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save")
 # The first that can hold writes alone.
@@ -22,8 +24,9 @@ OLDEST = (6, 2)
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance. O(replid) and O(replid2) are its present and former replication IDs, O(source) is whom it follows as
-    C(host:port), O(linked) is whether it does now, O(settings) are those of RV(CARRIED)."""
+    """One instance. O(replid) and O(replid2) are its present and former replication IDs, O(run_id) is another one after each
+    start, O(source) is whom it follows as C(host:port), O(linked) is whether it does now, O(settings) are those of
+    RV(CARRIED)."""
 
     address: str
     version: tuple[int, ...] = (7, 0)
@@ -36,19 +39,22 @@ class Instance:
     linked: bool = False
     has_file: bool = True
     settings: t.Mapping[str, str] = field(default_factory=dict)
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
 class World:
-    """An instance that does not answer is None."""
+    """An instance that does not answer is None. O(led) is the address of the one that clients are led to, nothing where that is not
+    seen, None where it was not asked for."""
 
     target: Instance | None
     other: Instance | None
+    led: str | None = None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """O(state) is one of RV(STATES) and speaks of O(target); both addresses are C(host:port)."""
+    """O(state) is one of RV(STATES), or RV(FREED), and speaks of O(target); both addresses are C(host:port)."""
 
     state: str
     target: str
@@ -59,6 +65,8 @@ class Wanted:
 def next_step(world: World, wanted: Wanted) -> Decision:
     """The next step towards O(wanted)."""
     target, other = world.target, world.other
+    if wanted.state == FREED:
+        return freed(world, wanted)
     if target is None:
         return Refused(f"{wanted.target} does not answer: bring it back first")
     if wanted.state == "released" and target.master:
@@ -88,6 +96,43 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     if target.master:
         return _serve(target, other, wanted)
     return _two_replicas(target, other, wanted)
+
+
+def freed(world: World, wanted: Wanted) -> Decision:
+    """The next step so that writes are taken where clients are led, after a run that may have been cut off anywhere. Where nobody asked
+    for it, clients look for the master, or are led to O(other) still."""
+    target, other = world.target, world.other
+    if target is None or other is None:
+        unseen = wanted.other if target else wanted.target
+        return Refused(f"{unseen} does not answer, so nobody knows whether it takes writes: bring it back first")
+    found = masters(world)
+    if len(found) == 2:
+        return Refused(
+            f"{target.address} and {other.address} are both masters: stop the one whose writes are to be lost"
+        )
+    if world.led is None and found:
+        return Done(f"{found[0]} takes writes")
+    led = wanted.other if world.led is None else world.led
+    if not led:
+        known = f"{found[0]} is the master" if found else "neither is a master"
+        return Refused(f"it is not seen which of {target.address} and {other.address} clients are led to, and {known}")
+    if led in found:
+        return Done(f"{led} takes writes")
+    if led == wanted.target:
+        return next_step(world, replace(wanted, state="primary"))
+    turned = replace(wanted, state="primary", target=wanted.other, other=wanted.target)
+    return next_step(replace(world, target=other, other=target), turned)
+
+
+def masters(world: World) -> list[str]:
+    """The addresses of those that are seen to be masters."""
+    return [one.address for one in (world.target, world.other) if one and one.master]
+
+
+def led_to(world: World, run_ids: t.Collection[str]) -> str:
+    """The address of the one that all of O(run_ids) belong to, or nothing."""
+    seen = set(run_ids)
+    return next((one.address for one in (world.target, world.other) if one and seen == {one.run_id}), "")
 
 
 def _came_back_empty(master: Instance, replica: Instance) -> bool:
@@ -195,5 +240,6 @@ def parse_instance(address: str, text: str) -> Instance | None:
         source=f"{values['master_host']}:{values['master_port']}" if replica else "",
         linked=values.get("master_link_status") == "up" and values.get("master_sync_in_progress") == "0",
         has_file=values["config_file"] != "",
+        run_id=values["run_id"],
         settings={name: values[f"setting {name}"] for name in CARRIED},
     )

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis_pair, redis_pair_scripts
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place, address
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
@@ -16,6 +19,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "required": True, "choices": list(redis_pair.STATES)},
     "target": {"type": "str", "required": True},
     "other": {"type": "str", "required": True},
+    "clients": {"type": "str"},
+    "lead_timeout": {"type": "int", "default": 30},
     "swarm_service": {"type": "str"},
     "password_file": {"type": "path", "no_log": False},
     "lock": {"type": "path", "default": "/run/lock/replatform-redis.lock"},
@@ -27,11 +32,22 @@ SLICE_S = 5.0
 
 
 class RedisPair:
-    """O(params) are the module's. In check mode no lock file is made."""
+    """O(params) are the module's. In check mode no lock file is made and there is no O(dead_man); else that one is armed before the
+    master is demoted, and never disarmed: it looks where clients are led when the run has ended well, too."""
 
-    def __init__(self, place: Place, params: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+    OPERATION = "redis_switchover"
+    FREED = redis_pair.FREED
+
+    def __init__(
+        self,
+        place: Place,
+        params: t.Mapping[str, t.Any],
+        check_mode: bool = False,
+        dead_man: DeadMan | None = None,
+    ) -> None:
         self.place = place
         self.params = params
+        self.dead_man = dead_man
         self.lock = "" if check_mode else str(params["lock"])
         self.wanted = redis_pair.Wanted(params["state"], params["target"], params["other"], params["overwrite"])
 
@@ -41,15 +57,49 @@ class RedisPair:
     def simulate(self, world: redis_pair.World, step: Step) -> redis_pair.World:
         return redis_pair.simulate(world, step, self.wanted)
 
+    def held(self, world: redis_pair.World) -> bool:
+        """Neither takes writes."""
+        return bool(world.target and world.other) and not redis_pair.masters(world)
+
+    def given_up(self, world: redis_pair.World) -> Decision:
+        return redis_pair.freed(world, self.wanted)
+
+    def warnings(self) -> list[str]:
+        """Nothing that a handover which goes well has to say."""
+        return []
+
+    def settle(self) -> None:
+        """Whoever began the run leads clients to the new master when it has ended, if they live."""
+        if self.params["clients"]:
+            wait_while(self._led_elsewhere, self.params["lead_timeout"])
+
+    def _led_elsewhere(self) -> bool:
+        world = self.observe()
+        masters = redis_pair.masters(world)
+        return len(masters) == 1 and world.led not in masters
+
     def observe(self) -> redis_pair.World:
         target, _mark, other = self.run("STATUS", self.wanted.target).partition("== other\n")
-        return redis_pair.World(
+        world = redis_pair.World(
             redis_pair.parse_instance(self.wanted.target, target), redis_pair.parse_instance(self.wanted.other, other)
         )
+        if self.params["clients"] and self.wanted.state == redis_pair.FREED:
+            world = replace(world, led=redis_pair.led_to(world, self.run("LED", self.params["clients"]).split()))
+        if self.wanted.state == "primary" and (self.held(world) or world.target and world.target.master):
+            self._stand_by()
+        return world
+
+    def _stand_by(self) -> None:
+        if self.dead_man:
+            self.dead_man.arm()
+            if self.dead_man.overdue():
+                raise ReplatformError("writes have been refused for too long")
 
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         if step.name.startswith("wait_for_"):
             return wait_while(lambda: self._still(step), SLICE_S, poll_s=0.2)
+        if step.name == "demote":
+            self._stand_by()
         settings = step.data.get("settings", {})
         pairs = [word for pair in settings.items() for word in pair]
         printed = self.run(step.name.upper(), step.data["at"], *pairs)

@@ -75,6 +75,18 @@ status other
 """
 )
 
+# Which instance answers at the address that clients have, a line for each connection.
+LED = (
+    PREAMBLE
+    + r"""
+for look in 1 2 3 4 5 6 7 8; do
+  id=$(timeout 3 redis-cli -h "$host" -p "$port" --no-auth-warning INFO server | tr -d '\r' | sed -n 's/^run_id://p')
+  echo "${id:-nobody}"
+  [ -n "$id" ] || break
+done
+"""
+)
+
 # The file is written before, so that it is known that it can be.
 REPLICATE = PREAMBLE + "alone\nrewrite\nfollow\n"
 

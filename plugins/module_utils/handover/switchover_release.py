@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A switchover, and how clients go on that it holds at the pooler when it fails, or, by the dead-man, when it has ended."""
+"""A switchover, and how clients go on that it holds when it fails, or, by the dead-man, when it has ended."""
 
 from __future__ import annotations
 
@@ -28,12 +28,20 @@ class Holding(Operation, t.Protocol):
     """One kind of operation that holds clients, with what to do when it fails; it arms the dead-man while it does."""
 
     OPERATION: str
+    # The state in which it is begun to let them go.
+    FREED: str
 
     def __init__(
         self, place: Place, params: Params, check_mode: bool = False, dead_man: DeadMan | None = None
     ) -> None: ...
 
+    def held(self, world: t.Any) -> bool:
+        """Whether clients are, for all that is seen."""
+
     def given_up(self, world: t.Any) -> Decision: ...
+
+    def settle(self) -> None:
+        """Wait for what may end the hold though the run has ended; no lock of runs is held meanwhile."""
 
     def warnings(self) -> list[str]: ...
 
@@ -52,10 +60,18 @@ class _Journal(Journal):
 
 def run(kind: type[Holding], place_and_lock: PlaceAndLock, params: Params, check_mode: bool) -> dict[str, t.Any]:
     """The result of a run of O(kind), alone and with a dead-man, see RV(hand_over)."""
-    dead_man = DeadMan(lambda reason: let_go(kind, place_and_lock, params, reason), params["grace"] + HOLD_S)
+    dead_man = DeadMan(lambda reason: let_go(kind, place_and_lock, params, reason), params.get("grace", 0) + HOLD_S)
     place, lock = place_and_lock(params)
     with alone(lock, params["deadline"], check_mode):
         return hand_over(kind, place, params, check_mode, dead_man)
+
+
+def run_module(module: t.Any, kind: type[Holding], place_and_lock: PlaceAndLock) -> dict[str, t.Any]:
+    """The result of RV(run) for the C(AnsibleModule), which has been told the warnings."""
+    result = run(kind, place_and_lock, module.params, module.check_mode)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return result
 
 
 def hand_over(
@@ -78,9 +94,9 @@ def hand_over(
 
 def _give_up(kind: type[Holding], place: Place, params: Params) -> str:
     """What has become of clients that were held; empty where none were, or that is not seen."""
-    operation = kind(place, {**params, "state": "released"})
+    operation = kind(place, {**params, "state": kind.FREED})
     try:
-        if not operation.observe().pooler.paused:
+        if not operation.held(operation.observe()):
             return ""
     except ReplatformError:
         return ""
@@ -98,17 +114,18 @@ def _give_up(kind: type[Holding], place: Place, params: Params) -> str:
 
 
 def let_go(kind: type[Holding], place_and_lock: PlaceAndLock, params: Params, reason: str) -> None:
-    """A run of C(state=released), again and again until none is held or C(deadline) seconds have passed.
+    """A run with the state RV(FREED), again and again until none is held or C(deadline) seconds have passed.
 
     It waits for the lock of runs, so where another one goes on with the handover nothing is left to do here. Each fault is
     journalled once.
     """
-    params = {**params, "state": "released"}
+    params = {**params, "state": kind.FREED}
     journal = _Journal(kind, params)
     said, end = "", time.monotonic() + params["deadline"]
     while time.monotonic() < end:
         try:
             place, lock = place_and_lock(params)
+            kind(place, params).settle()
             with alone(lock, params["deadline"]):
                 _let_go(kind(place, params), journal, params["deadline"], reason)
             return

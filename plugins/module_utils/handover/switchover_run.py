@@ -78,6 +78,7 @@ class Switchover:
     are held."""
 
     OPERATION = "postgres_switchover"
+    FREED = "released"
 
     def __init__(
         self,
@@ -111,6 +112,12 @@ class Switchover:
 
     def next_step(self, world: switchover_world.World) -> Decision:
         return switchover.next_step(world, self.wanted)
+
+    def held(self, world: switchover_world.World) -> bool:
+        return world.pooler.paused
+
+    def settle(self) -> None:
+        """The pooler is all that clients are led by."""
 
     def given_up(self, world: switchover_world.World) -> Decision:
         return switchover.given_up(world, self.wanted)

@@ -12,6 +12,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.inventory.hosts 
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.inventory.settings import (
     LIMITED,
+    edge_port_faults,
     environment_faults,
     k3s_faults,
     limit_faults,
@@ -24,6 +25,8 @@ VARIABLES = sorted(
     {
         "ansible_host",
         "ansible_ssh_private_key_file",
+        "edge_https_port",
+        "edge_state",
         "k3s_agent_config",
         "k3s_agent_token_file",
         "k3s_airgap_dir",
@@ -58,6 +61,7 @@ def faults(inventory: Inventory) -> list[str]:
         address_faults,
         host_value_faults,
         service_faults,
+        edge_port_faults,
         k3s_faults,
         limit_faults,
         path_faults,

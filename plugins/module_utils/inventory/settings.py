@@ -17,6 +17,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.k3s.settings imp
 _SLUG = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _K3S_VERSION = re.compile(r"v\d+\.\d+\.\d+(-rc\d+)?\+k3s\d+")
+#: The edge's own ports, with what role edge takes where they are not set.
+_EDGE_PORTS = {"edge_http_port": 80, "edge_https_port": 0, "edge_api_port": 8099}
 KINDS = ("http", "postgres", "pgbouncer", "redis", "files", "tcp")
 
 
@@ -83,6 +85,28 @@ def _service(service: t.Mapping[str, t.Any], groups: t.Sequence[t.Any]) -> list[
         if not str(service.get("path", "/")).startswith("/"):
             faults.append(f"{name} has the path {service['path']!r}, which does not begin with '/'")
     return faults
+
+
+def edge_port_faults(inventory: Inventory) -> list[str]:
+    """A service of kind tcp has an entry point of the edge for itself, at its own port."""
+    if any(state == "adopted" for state, _whose in inventory.values("edge_state")):
+        return []
+    taken = {
+        port: variable
+        for variable, default in _EDGE_PORTS.items()
+        for port in [value for value, _whose in inventory.values(variable)] or [default]
+        if _whole(port)
+    }
+    return [
+        f"replatform_services{whose}: {service.get('name')} of kind tcp has port {service['port']}, which is {taken[service['port']]} "
+        f"of the edge; give {taken[service['port']]} another one"
+        for value, whose in inventory.values("replatform_services")
+        for service in (value if isinstance(value, list) else [])
+        if isinstance(service, dict)
+        and service.get("kind") == "tcp"
+        and _whole(service.get("port"))
+        and service["port"] in taken
+    ]
 
 
 def k3s_faults(inventory: Inventory) -> list[str]:

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
+import socket
 import traceback
 import typing as t
 
@@ -32,6 +34,15 @@ def connect(params: t.Mapping[str, t.Any]) -> t.Any:
     """A low-level API client for the options of RV(ARGUMENTS); it speaks the daemon's own API version."""
     with api_errors(f"reach the Docker Engine at {params['docker_host']}"):
         return docker.APIClient(base_url=params["docker_host"], timeout=params["docker_timeout"], version="auto")
+
+
+def is_removed(params: t.Mapping[str, t.Any], find: t.Callable[[str], str | None]) -> bool:
+    """Whether the host has no Docker: nobody answers on its socket, and O(find) finds no program. One that is merely down is there."""
+    scheme, _colon, path = str(params["docker_host"]).partition("://")
+    if scheme != "unix" or find("dockerd"):
+        return False
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        return connection.connect_ex(path) in (errno.ENOENT, errno.ECONNREFUSED)
 
 
 def post_service(client: t.Any, service: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any]) -> None:

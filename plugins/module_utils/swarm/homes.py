@@ -30,15 +30,18 @@ _ASKED = {
 }
 
 
-def wanting(whole: Raw, stack: str, volumes: t.Iterable[str], may_be_lost: t.Collection[str]) -> list[dict[str, t.Any]]:
+def wanting(
+    whole: Raw, stack: str, volumes: t.Iterable[str], may_be_lost: t.Collection[str], filled: t.Collection[str]
+) -> list[dict[str, t.Any]]:
     """What needs a home, as RV(homeless) takes it.
 
     O(whole) is what C(swarm_stack_info) says with C(specs), or nothing where there is no Swarm any more; O(volumes) are names of
-    volumes of the hosts that shall go, whoever mounts them.
+    volumes of the hosts that shall go, whoever mounts them; O(filled) are the services whose data is in their claims, or need not be.
     """
     specs = {str(one["name"]): one["spec"] for one in whole.get("services") or []}
     things = [*_objects(whole, stack, specs), *_volumes(stack, specs, volumes), *_jobs(specs)]
-    return [{**thing, "stack": stack} for thing in things if thing["name"] not in may_be_lost]
+    more = {"stack": stack, "filled": sorted(filled)}
+    return [{**thing, **more} for thing in things if thing["name"] not in may_be_lost]
 
 
 def homeless(things: t.Iterable[Raw], found: t.Iterable[Raw]) -> list[dict[str, str]]:
@@ -131,14 +134,24 @@ def _fault(thing: Raw, item: Raw) -> str:
         return f"made anew since {item['kind']} {item['metadata']['name']} was copied from it"
     if thing["kind"] == "volume" and (item.get("status") or {}).get("phase") != "Bound":
         return f"claim {item['metadata']['name']} has no volume yet"
+    if thing["kind"] == "volume" and SOURCE not in notes and not _is_filled(thing, item["metadata"]["name"]):
+        return f"nobody has put its data into claim {item['metadata']['name']}"
     return ""
 
 
-def _of_a_template(thing: Raw, claim: str) -> bool:
-    """Whether a StatefulSet of a service that mounts the volume has made the claim; any, where no service is known."""
+def _is_filled(thing: Raw, claim: str) -> bool:
+    """Whether a service that mounts the volume was handed over. Where none is known any more, the name of the claim has it, or nothing."""
+    if thing["mounts"]:
+        return any(one["service"] in thing["filled"] for one in thing["mounts"])
+    return claim in thing["names"] or (bool(thing["filled"]) and _of_a_template(thing, claim, thing["filled"]))
+
+
+def _of_a_template(thing: Raw, claim: str, services: t.Collection[str] = ()) -> bool:
+    """Whether a StatefulSet of O(services) has made the claim, by default of those that mount the volume; any, where none is known."""
     names = "|".join(map(re.escape, thing["names"]))
-    services = "|".join(re.escape(one["service"]) for one in thing["mounts"]) or ".+"
-    return re.fullmatch(rf"({names})-({services})-\d+", claim) is not None
+    known = services or [one["service"] for one in thing["mounts"]]
+    makers = "|".join(map(re.escape, known)) or ".+"
+    return re.fullmatch(rf"({names})-({makers})-\d+", claim) is not None
 
 
 def _mounted(thing: Raw, items: t.Iterable[Raw]) -> set[str]:

@@ -71,8 +71,11 @@ def half_moved(world: Raw, service: Raw) -> list[Raw]:
     ]
 
 
+def is_local_volume(mount: Raw) -> bool:
+    """Whether it is a volume of the node that the task runs on."""
+    driver = ((mount.get("VolumeOptions") or {}).get("DriverConfig") or {}).get("Name")
+    return mount.get("Type") == "volume" and driver in (None, "", "local")
+
+
 def _is_local(mount: Raw) -> bool:
-    if mount.get("Type") == "volume":
-        driver = ((mount.get("VolumeOptions") or {}).get("DriverConfig") or {}).get("Name")
-        return driver in (None, "", "local")
-    return mount.get("Type") in ("bind", "npipe")
+    return is_local_volume(mount) or mount.get("Type") in ("bind", "npipe")

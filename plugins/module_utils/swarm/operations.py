@@ -14,6 +14,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.operation import
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
     drain,
     foreseen,
+    gpu,
     leave,
     placement,
     restoration,
@@ -275,6 +276,35 @@ class Spare(SwarmOperation):
     def write(self, step: Step) -> None:
         (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == self.service]
         post_service(self.client, service, spare.spec_after(step.name, service["Spec"]))
+
+
+class Gpu(SwarmOperation):
+    """The GPUs of a node to be given to no task any more, or to the Swarm's tasks again."""
+
+    def __init__(self, client: t.Any, node: str, state: str, kinds: t.Collection[str]) -> None:
+        super().__init__(client)
+        self.node = node
+        self.state = state
+        self.kinds = frozenset(kinds)
+        self.world: Raw = {}
+        self.simulate = gpu.simulate
+
+    def observe(self) -> dict[str, t.Any]:
+        # What is written is made from what was decided on, so that a change in between is a conflict and not lost.
+        world = super().observe()
+        self.world = world
+        return world
+
+    def next_step(self, world: Raw) -> Decision:
+        return gpu.next_step(world, self.node, self.state, self.kinds)
+
+    def write(self, step: Step) -> None:
+        if "service" in step.data:
+            (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
+            post_service(self.client, service, gpu.spec_after(step.name, service["Spec"]))
+            return
+        (node,) = drain.find(self.world, self.node)
+        self.client.update_node(node["ID"], node["Version"]["Index"], gpu.spec_after(step.name, node["Spec"]))
 
 
 class Leave(SwarmOperation):

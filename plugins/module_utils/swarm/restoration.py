@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.secrets.manifest import FORMER_IDS
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import placement, spare, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, placement, spare, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.stack import KINDS, thing_id, thing_name
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
     STACK_LABEL,
@@ -196,9 +196,10 @@ def _takes(node: Raw, spec: Raw) -> bool:
 
 
 def _at_rest(spec: Raw) -> dict[str, t.Any]:
-    """A spec as somebody wrote it, with no mark of a drain or of a spare task."""
+    """A spec as somebody wrote it, with no mark of a drain, of a spare task or of GPUs that were given away."""
     noted = specs.noted({"Spec": spec})
     after = specs.restore(specs.revert(spec, noted), noted) if noted else copy.deepcopy(dict(spec))
+    after = gpu.unconstrained(after)
     return spare.spec_after("remove_spare", after) if spare.shall_have(after) is not None else after
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.gpu_resources import reserved
 
 Raw = t.Mapping[str, t.Any]
 
@@ -112,6 +113,7 @@ def service_facts(service: Raw, stack: str, nodes: list[dict[str, t.Any]], tasks
         "mode": mode,
         "replicas": desired if replicas is None else replicas,
         "spare": SPARE_LABEL in (spec.get("Labels") or {}),
+        "gpus": reserved(spec["TaskTemplate"]),
         "running": len(running),
         "ports": ports,
         "endpoints": _endpoints(ports, [ready[task["NodeID"]] for task in running], list(ready.values())),

@@ -57,6 +57,14 @@ class Verdict:
         return not self.reason
 
 
+def too_few(canary: Counts, wanted: int = 0) -> str:
+    """That the canary got fewer requests than O(wanted), or than say anything; an empty string where it got enough."""
+    lowest = wanted or MIN_RATIO_SAMPLES
+    return (
+        f"too few requests to judge: {canary.total:.0f} of {lowest} reached the canary" if canary.total < lowest else ""
+    )
+
+
 def judge_canary(counts: Counts, metrics: t.Sequence[Metric], *, final: bool) -> str:
     """Why the canary is not good enough, or an empty string.
 

@@ -12,12 +12,12 @@ import typing as t
 class Beside:
     """Calls O(look) every O(every_s) seconds in a thread; it returns what is wrong, an empty string for nothing.
 
-    O(said) is what it said last, O(row) how many looks up to the last one found something wrong.
+    O(said) is what it said last, O(row) how many looks up to the last one found something wrong, O(looked) whether there was one.
     """
 
     def __init__(self, look: t.Callable[[], str], every_s: float) -> None:
         self._look, self._every_s = look, every_s
-        self.said, self.row = "", 0
+        self.said, self.row, self.looked = "", 0, False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -34,3 +34,4 @@ class Beside:
         while not self._stop.wait(self._every_s):
             self.said = self._look()
             self.row = self.row + 1 if self.said else 0
+            self.looked = True

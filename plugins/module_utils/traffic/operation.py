@@ -89,6 +89,10 @@ class ShiftOperation:
         self._breached_at = 0.0
         self._not_mended = ""
 
+    def breached(self, reason: str) -> None:
+        """What somebody else has watched is a breach: the next step is the way back."""
+        self._count(reason, breached=True)
+
     def observe(self) -> World:
         """The world now. In check mode, and on the way back, an edge that does not answer is no fault: nothing is in effect."""
         route, in_effect = self.store.read(), False

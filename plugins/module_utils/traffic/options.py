@@ -25,6 +25,20 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift import Wanted
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Plan
 
+DEFAULT_METRICS = [
+    {"name": SUCCESS_RATE, "threshold_range": {"min": 99}},
+    {"name": DURATION, "threshold_range": {"max": 500}},
+]
+METRIC = {
+    "name": {"type": "str", "required": True},
+    "threshold_range": {
+        "type": "dict",
+        "required": True,
+        "options": {"min": {"type": "float"}, "max": {"type": "float"}},
+    },
+    "query": {"type": "str"},
+}
+
 
 def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
     """The route, the state and the way there."""
@@ -36,6 +50,8 @@ def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
         raise ReplatformError("step_weights must be from 0 to 100 and max_weight from 1 to 100")
     if params["threshold"] < 1 or params["interval"] <= 0:
         raise ReplatformError("threshold must be at least 1 and interval above 0")
+    if params["min_requests"] < 0:
+        raise ReplatformError("min_requests must be at least 0")
     if not 0 <= params["mirror_weight"] <= 100:
         raise ReplatformError("mirror_weight must be from 0 to 100")
     cookie = (params["session_affinity"] or {}).get("cookie_name") or ""
@@ -85,6 +101,7 @@ def plan_from(params: t.Mapping[str, t.Any]) -> Plan:
         params["prometheus_url"] or "",
         params["prober_dir"] or "",
         params["in_effect_timeout"],
+        params["min_requests"],
     )
 
 

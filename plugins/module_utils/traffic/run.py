@@ -77,8 +77,11 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
             raise
         finally:
             operation.dead_man.disarm()
+            result["warnings"] = unjudged(wanted.route.name, result["steps"])
             if journal.fault:
-                result["warnings"] = [f"{journal.fault}: not all of this shift of '{wanted.route.name}' is recorded"]
+                result["warnings"].append(
+                    f"{journal.fault}: not all of this shift of '{wanted.route.name}' is recorded"
+                )
         after = foreseen[-1].route if foreseen else store.read()
         if not check_mode and outcome.steps:
             operation.progress.say("done", after.weight if after else 0, reason="")
@@ -88,6 +91,16 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, result: dict[str, t.Any
         weight=after.weight if after else 0,
         diff=diff(before, after, store.path),
     )
+
+
+def unjudged(name: str, steps: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Of each weight that passed on probes alone."""
+    return [
+        f"service '{name}' at weight {step['weight']}: {step['too_few']}, so its watch rests on probes alone; a longer interval sees more,"
+        " and min_requests lets it fail"
+        for step in steps
+        if step.get("too_few") and step.get("passed") and "weight" in step
+    ]
 
 
 def _dead_man(params: t.Mapping[str, t.Any], store: Store, controller: Controller) -> DeadMan:

@@ -114,6 +114,10 @@ class Store:
         """Forgets the wish, once its own run holds the lock or when it is of a run that never did."""
         remove_if_there(self._called_back)
 
+    def held(self) -> bool:
+        """Whether a run works on the route now."""
+        return is_locked(self._lock)
+
     @contextlib.contextmanager
     def locked(self, timeout_s: float, waiting: t.Callable[[], None] = lambda: None) -> t.Iterator[None]:
         """Holds the route alone; a run whose controller was killed goes on by itself, and is waited for.
@@ -140,6 +144,18 @@ class Store:
                 os.ftruncate(handle.fileno(), 0)
                 os.write(handle.fileno(), str(os.getpid()).encode())
             yield
+
+
+def is_locked(path: str) -> bool:
+    """Whether somebody holds the lock; one that nobody has ever held is not there."""
+    try:
+        with open(path, "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _canary(route: Route) -> list[str]:

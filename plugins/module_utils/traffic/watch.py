@@ -19,6 +19,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.analysis
     Verdict,
     judge_canary,
     judge_ratio,
+    too_few,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.beside import Beside
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import Counter
@@ -49,7 +50,8 @@ _AWAY = 3
 class Plan:
     """How to watch: O(interval) in seconds, O(threshold) failed checks in a row, the metrics and where they come from.
 
-    O(patience) is how many seconds Traefik may be away in a watch, for whatever runs it to start it again.
+    Fewer requests of the canary than O(min_requests) fail a watch. O(patience) is how many seconds Traefik may be away in a
+    watch, for whatever runs it to start it again.
     """
 
     interval: float = 10.0
@@ -58,6 +60,7 @@ class Plan:
     prometheus_url: str = ""
     prober_dir: str = ""
     patience: float = 10.0
+    min_requests: int = 0
 
 
 @dataclass
@@ -73,6 +76,7 @@ class Watched:
     canary: Counts = field(default_factory=Counts)
     clients: Counts | None = None
     queries: dict[str, float | None] = field(default_factory=dict)
+    too_few: str = ""
     seconds: float = 0.0
     away: int = 0
 
@@ -90,6 +94,8 @@ class Watched:
             record["prober_requests"], record["prober_failed"] = int(self.clients.total), int(self.clients.failed)
         if self.away:
             record["edge_away"] = self.away
+        if self.too_few:
+            record["too_few"] = self.too_few
         if self.queries:
             record["queries"] = self.queries
         return record
@@ -169,7 +175,8 @@ class Watch:
                 seen.reason, seen.breached = f"by the prober, {client_checks.reason}", True
             self._say(seen)
         if not seen.breached:
-            whole = judge_canary(seen.canary, plan.metrics, final=True)
+            seen.too_few = too_few(seen.canary, plan.min_requests)
+            whole = judge_canary(seen.canary, plan.metrics, final=True) or (seen.too_few if plan.min_requests else "")
             seen.reason = (
                 whole or self._by_the_prober(seen) or probed.said or self._queries.last() or seen.verdict.reason
             )

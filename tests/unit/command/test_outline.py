@@ -15,6 +15,7 @@ SERVICES = [
     {"name": "store", "group": "data", "kind": "postgres"},
     {"name": "app", "group": "front", "kind": "http"},
     {"name": "api", "group": "back", "kind": "http"},
+    {"name": "feed", "group": "back", "kind": "tcp"},
     {"name": "pool", "group": "data", "kind": "pgbouncer"},
     {"name": "spare", "group": "nowhere", "kind": "http"},
 ]
@@ -25,17 +26,19 @@ def test_groups_give_the_order_and_a_store_has_no_weights():
     events = service_events(["back", "front", "data"], SERVICES, ANALYSIS, {})
     assert [(event["number"], event["service"], event["how"], event["weights"]) for event in events] == [
         (1, "api", "shifted", [5, 25, 100]),
-        (2, "app", "shifted", [5, 25, 100]),
-        (3, "store", "handed over", []),
-        (4, "pool", "follows its store", []),
+        (2, "feed", "shifted", [5, 25, 100]),
+        (3, "app", "shifted", [5, 25, 100]),
+        (4, "store", "handed over", []),
+        (5, "pool", "follows its store", []),
     ]
 
 
 def test_a_service_may_differ():
     gate = {"name": "on-call", "type": "approval", "weights": [50]}
     own = {"app": {"step_weights": [50], "gates": [gate, {"name": "check", "type": "command"}]}}
-    api, app = service_events(["back", "front"], SERVICES, ANALYSIS, own)
+    api, feed, app = service_events(["back", "front"], SERVICES, ANALYSIS, own)
     assert (api["weights"], api["gates"]) == ([5, 25, 100], [])
+    assert feed["kind"] == "tcp"
     assert app["weights"] == [50, 100]
     assert app["gates"] == [
         {"gate": "on-call", "type": "approval", "before": [50]},

@@ -100,6 +100,17 @@ def test_a_swarm_that_nobody_asks_may_retire(tmp_path: pathlib.Path, edge: t.Any
     assert not list((tmp_path / "jobs").iterdir())
 
 
+def test_what_went_back_meanwhile_is_named_and_nothing_retires(tmp_path: pathlib.Path, edge: t.Any) -> None:
+    state = tmp_path / "traffic"
+    state.mkdir()
+    broken = {"service": "web", "reason": "slow", "stays": "", "time": "2026-11-29T07:30:00.000Z"}
+    (state / "web.verdict.json").write_text(json.dumps(broken))
+    hosts = {"c1": {"cutover_edge_api": edge.url, "cutover_quiet": 1, "edge_state_dir": str(tmp_path)}}
+    code, output = play(tmp_path, hosts, [role("quiet"), PROVEN])
+    assert code != 0 and "c1 proven" not in output, output
+    assert "c1: web was brought back to the Swarm at 2026-11-29T07:30:00.000Z: slow; mend it on K3s" in output
+
+
 def verdict(
     seen: dict[str, t.Any] | None = None, watched: dict[str, t.Any] | None = None, **more: t.Any
 ) -> dict[str, t.Any]:

@@ -15,6 +15,8 @@ CODE = {
     "redis_switchover": ["handover/redis_pair.py"],
     "volume_handover": ["handover/volume.py"],
     "swarm_drain": ["swarm/drain.py", "swarm/balance.py", "swarm/held.py"],
+    "swarm_ports": ["swarm/leftovers.py"],
+    "swarm_gpu": ["swarm/gpu.py"],
     "swarm_stack`, `swarm_scale`, `swarm_leave": ["swarm/stack.py", "swarm/restoration.py", "swarm/leave.py"],
 }
 PAGE = (ROOT / "docs/phase4-cutover.md").read_text()

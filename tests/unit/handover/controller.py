@@ -30,9 +30,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.switcho
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_run import Switchover
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
-from ansible_collections.sophia.replatform.plugins.module_utils.operation import alone, perform
+from ansible_collections.sophia.replatform.plugins.module_utils.operation import alone
 
-KINDS: dict[str, type[Holding]] = {"postgres": Switchover, "logical": LogicalSwitchover}
+KINDS: dict[str, type[Holding]] = {"postgres": Switchover, "logical": LogicalSwitchover, "redis": RedisPair}
 
 
 def deadly(at: str, after_ms: float | None, by: int) -> None:
@@ -68,12 +68,8 @@ def main() -> int:
         deadly(sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else None, by)
     try:
         with alone(params["run_lock"], 60, params["check"]):
-            if params["kind"] == "redis":
-                operation = RedisPair(Here(120), params, params["check"])
-                result = perform(operation, "handover", params["kind"], params, params["check"])
-            else:
-                kind = KINDS[params["kind"]]
-                result = hand_over(kind, Here(120), params, params["check"], dead_man(kind, params))
+            kind = KINDS[params["kind"]]
+            result = hand_over(kind, Here(120), params, params["check"], dead_man(kind, params))
     except ReplatformError as exc:
         print(json.dumps({"failed": str(exc)}))
         return 1

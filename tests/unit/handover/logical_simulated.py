@@ -144,6 +144,7 @@ class Fleet:
             "resume": [lambda: self._pause(False)],
             "repoint": [lambda: setattr(self, "leads_to", at)],
             "give_credentials": [lambda: self._set(server, credentials=True)],
+            "remove_credentials": [lambda: self._set(server, credentials=False)],
             "fence": [
                 lambda: self._set(server, read_only=True),
                 lambda: self._set(server, sessions=False),

@@ -116,6 +116,10 @@ class Pair:
         """What a run returned; nothing where it was killed."""
         params = {
             "kind": "redis",
+            "name": "cache",
+            "clients": None,
+            "lead_timeout": 30,
+            "dead_man": None,
             "state": state,
             "target": target.address,
             "other": (self.swarm if target is self.k3s else self.k3s).address,

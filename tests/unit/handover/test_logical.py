@@ -206,16 +206,16 @@ def test_what_a_run_has_begun_is_waited_for_before_anybody_is_let_go():
 def test_given_up_before_the_handover_or_after_it():
     # The other must never look like a primary, followed and following nobody.
     taken, _end = steps(World(AT_A, PRIMARY, replace(SUBSCRIBER, slot=True)), Wanted("alone", A, B))
-    assert taken == ["unfreeze", "drop_slot", "unsubscribe", "drop_slot"]
+    assert taken == ["unfreeze", "drop_slot", "unsubscribe", "drop_slot", *["remove_credentials"] * 2]
     assert (
         "follows a:5432: make it the primary first"
         in decide(World(AT_A, SUBSCRIBER, PRIMARY), replace(TO_B, state="alone")).reason
     )
     taken, end = steps(World(AT_A, PRIMARY, SUBSCRIBER), Wanted("alone", A, B))
-    assert taken == ["unfreeze", "unsubscribe", "drop_slot"] and isinstance(end, Done)
+    assert taken == ["unfreeze", "unsubscribe", "drop_slot", *["remove_credentials"] * 2] and isinstance(end, Done)
     gone = World(Pooler(B), replace(TURNED[0], **OPENED), None)
     taken, end = steps(gone, Wanted("alone", B, ""))
-    assert taken == ["unfreeze", "drop_slot"] and isinstance(end, Done)
+    assert taken == ["unfreeze", "drop_slot", "remove_credentials"] and isinstance(end, Done)
     assert "make b:5432 the primary first" in decide(World(AT_A, FRESH, OLD), replace(TO_B, state="alone")).reason
 
 

@@ -231,9 +231,10 @@ def test_what_is_refused(fleet):
     """Each is found on a real server; nothing is changed."""
     target, primary = from_the_older(fleet)
     fleet.run("standby", target)
-    assert names(fleet.run("alone", primary, other=None)) == ["unfreeze", "drop_slot"]
+    assert names(fleet.run("alone", primary, other=None)) == ["unfreeze", "drop_slot", "remove_credentials"]
+    assert not list(primary.folder.rglob("replatform.pgpass*"))
     assert "has lost the slot" in refusal(fleet.run("standby", target))
-    assert names(fleet.run("alone", primary)) == ["unsubscribe"]
+    assert names(fleet.run("alone", primary)) == ["unsubscribe", "remove_credentials"]
     primary.sql("CREATE TABLE keyless (n int); CREATE UNLOGGED TABLE unlogged (n int PRIMARY KEY)")
     primary.sql("SELECT lo_create(7); CREATE ROLE someone; GRANT SELECT ON kinds TO someone")
     primary.sql(f"ALTER DATABASE {stores.DATABASE} SET work_mem = '5MB'")

@@ -98,6 +98,41 @@ def test_of_two_replicas_the_one_that_is_behind_is_not_promoted():
     assert redis_pair.next_step(World(replace(REPLICA, offset=99), demoted), TO_B).name == "wait_for_offset"
 
 
+DEMOTED = replace(MASTER, master=False, source=B)
+PROMOTED = replace(REPLICA, master=True, source="")
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "led", "wanted"),
+    [
+        (REPLICA, DEMOTED, A, ("promote", A)),
+        (REPLICA, DEMOTED, B, ("promote", B)),
+        (REPLICA, DEMOTED, None, ("promote", A)),
+        (REPLICA, DEMOTED, "", "neither is a master"),
+        (PROMOTED, DEMOTED, "", "b:6379 is the master"),
+        (PROMOTED, replace(DEMOTED, linked=True), A, ("demote", B)),
+        (PROMOTED, DEMOTED, A, ("wait_for_sync", A)),
+        (PROMOTED, DEMOTED, B, "b:6379 takes writes"),
+        (PROMOTED, DEMOTED, None, "b:6379 takes writes"),
+        (REPLICA, MASTER, A, "a:6379 takes writes"),
+        (PROMOTED, MASTER, A, "are both masters"),
+        (PROMOTED, None, A, "a:6379 does not answer"),
+    ],
+)
+def test_after_a_run_that_ended_anywhere_the_one_that_clients_are_led_to_is_the_only_master(target, other, led, wanted):
+    decision = redis_pair.next_step(World(target, other, led), replace(TO_B, state=redis_pair.FREED))
+    if isinstance(decision, Step):
+        assert (decision.name, decision.data["at"]) == wanted
+    else:
+        assert wanted in decision.reason
+
+
+@pytest.mark.parametrize(("answered", "led"), [("11", A), ("2", B), ("12", ""), ("3", ""), ("", "")])
+def test_clients_are_led_to_one_where_it_answers_each_time(answered, led):
+    world = World(replace(REPLICA, run_id="2"), replace(MASTER, run_id="1"))
+    assert redis_pair.led_to(world, answered) == led
+
+
 class Pair:
     """Two servers that keep whom they follow in their files, and a list of rows as the data; a position is its length."""
 

@@ -38,7 +38,11 @@ SWITCHED = {"changed": True, "reason": "it is done", "steps": []}
 
 
 def service(name, *, port, node_port, selects):
-    spec = {"ports": [{"port": port, "nodePort": node_port}], **({"selector": {"app": name}} if selects else {})}
+    spec = {
+        "clusterIP": "192.0.2.99",
+        "ports": [{"port": port, "nodePort": node_port}],
+        **({"selector": {"app": name}} if selects else {}),
+    }
     return {"metadata": {"name": name}, "spec": spec}
 
 
@@ -179,13 +183,19 @@ def test_to_k3s(stage):
             ("swarm_service", "shop_cache"),
         ),
         ("k8s", ("state", "patched")),
+        (
+            *("redis_switchover", ("state", "released"), ("target", "192.0.2.21:30006"), ("other", "192.0.2.14:6379")),
+            ("swarm_service", "shop_cache"),
+        ),
         ("names", [["cache"], []]),
     ]
+    assert [call[1]["clients"] for call in calls if call[0] == "redis_switchover"] == ["192.0.2.99:6379"] * 2
     first = calls[0][1]
     assert first["pooler"] == "127.0.0.1:6432"
     assert [call[1]["journal"] for call in calls if "journal" in call[1]] == [
         "/var/lib/replatform/journal.jsonl",
         "/artifacts/journal.jsonl",
+        "/var/lib/replatform/journal.jsonl",
         "/var/lib/replatform/journal.jsonl",
     ]
 

@@ -195,6 +195,30 @@ def test_a_service_that_is_wrong(sound, change, said):
     assert any(said in line for line in faults(sound)), faults(sound)
 
 
+@pytest.mark.parametrize(
+    ("port", "settings", "variable"),
+    [
+        (80, {}, "edge_http_port"),
+        (8099, {}, "edge_api_port"),
+        (8443, {"edge_https_port": 8443}, "edge_https_port"),
+        (8080, {"edge_http_port": 8080}, "edge_http_port"),
+    ],
+)
+def test_a_tcp_service_at_a_port_of_the_edge(sound, port, settings, variable):
+    services = SHARED["replatform_services"] + [{"name": "feed", "group": "backend", "kind": "tcp", "port": port}]
+    everywhere(sound, replatform_services=services, **settings)
+    assert f"feed of kind tcp has port {port}, which is {variable} of the edge; give" in only(sound)
+
+
+@pytest.mark.parametrize(
+    ("port", "settings"), [(9010, {}), (80, {"edge_http_port": 81}), (80, {"edge_state": "adopted"})]
+)
+def test_a_tcp_service_at_a_port_of_its_own(sound, port, settings):
+    services = SHARED["replatform_services"] + [{"name": "feed", "group": "backend", "kind": "tcp", "port": port}]
+    everywhere(sound, replatform_services=services, **settings)
+    assert faults(sound) == []
+
+
 def test_two_services_with_one_host_name(sound):
     services = SHARED["replatform_services"] + [
         {"name": "other", "group": "backend", "kind": "http", "host": "backend.example.org", "port": 8002}

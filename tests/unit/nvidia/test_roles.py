@@ -201,6 +201,85 @@ def test_the_gate(host, variables, state, said):
     assert "s3cret" not in told
 
 
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        ("s1", ""),
+        ("s1 s2", "shop_bare lack the constraint"),
+        ("", ""),
+        ("fails", "services that no manager has told of"),
+        ("s1 gone", "services that no manager has told of"),
+    ],
+)
+def test_the_gate_asks_a_manager_what_the_swarm_has_withdrawn(host, services, said):
+    gpus = {"Reservations": {"GenericResources": [{"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": 1}}]}}
+    keep_off = {"Constraints": ["node.labels.replatform.sophia.ai.gpu!=k3s"]}
+    for name, text in {
+        "info": {
+            "Swarm": {"LocalNodeState": "active", "NodeID": "n1"},
+            "GenericResources": [{"NamedResourceSpec": {"Kind": "NVIDIA-GPU", "Value": "GPU-0"}}],
+        },
+        "node": {"Availability": "active", "Labels": {"replatform.sophia.ai.gpu": "k3s"}},
+        "s1": {"name": "shop_rag", "resources": gpus, "placement": keep_off},
+        "s2": {"name": "shop_bare", "resources": gpus, "placement": None},
+    }.items():
+        (host.folder / name).write_text(json.dumps(text) + "\n")
+    listed = "exit 1" if services == "fails" else f"printf '%s\\n' {services}"
+    host.program(
+        "docker",
+        f"""cd {host.folder}
+        case "$1 $2" in
+        "ps "*) ;;
+        "info "*) cat info ;;
+        "node inspect") cat node ;;
+        "service ls") {listed} ;;
+        "service inspect") shift 4; cat "$@" ;;
+        esac""",
+    )
+    code, told = host.play("nvidia_device_plugin", entry="gate", nvidia_device_plugin_swarm_manager="gpu-1")
+    assert (code == 0) is (not said) and said in told and "changed=0" in told, told
+
+
+def hand_over(host, server, *options, entry="gpus", **variables):
+    given = {
+        "cutover_gpus": "handed_over",
+        "cutover_seen": {"swarm": "inactive", "is_manager": False, "services": [], "hostname": "gpu-1"},
+        "cutover_swarm_hosts": ["gpu-1"],
+        "cutover_stack": "shop",
+        "cutover_namespace": "kube-system",
+        "cutover_kubeconfig": str(host.folder / "kubeconfig"),
+        "nvidia_device_plugin_image": "plugin@sha256:" + 64 * "0",
+    }
+    return host.play("cutover", *options, entry=entry, server=server, **{**given, **variables})
+
+
+def test_gpus_are_handed_over_when_there_are_enough_and_a_second_run_changes_nothing(host):
+    with fake_api.cluster([offering("gpu-1", gpu=1), pod("rag", revision="", gpu=True)]) as server:
+        code, told = hand_over(host, server)
+        assert code == 0 and "changed=0" in told, told
+        assert not server.changes
+
+
+def test_too_few_gpus_are_told_in_a_line_and_nothing_is_changed(host):
+    pods = [pod(name, on=None, revision="", gpu=True) for name in ("rag-a", "rag-b")]
+    with fake_api.cluster([node("gpu-1", gpu=0), *pods]) as server:
+        code, told = hand_over(host, server)
+        assert (
+            code
+            and "K3s is asked for 2 GPUs (rag-a 1, rag-b 1), and the hosts whose GPUs the Swarm does not use have 1 (gpu-1)"
+            in told
+        )
+        assert not server.changes and "s3cret" not in told
+        code, told = hand_over(host, server, cutover_gpus="left")
+        assert code == 0 and not server.changes, told
+
+
+def test_gpus_that_the_swarm_gets_back_are_taken_from_k3s(host):
+    with fake_api.cluster([offering("gpu-1", gpu=1)]) as server:
+        code, told = hand_over(host, server, entry="gpus_back")
+        assert code == 0 and PRESENT not in server.objects["Node", "gpu-1"]["metadata"]["labels"], told
+
+
 PLANNED = {"nvidia_driver_plan": {"action": "install", "modules": "none"}}
 
 

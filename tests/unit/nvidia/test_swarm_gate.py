@@ -9,6 +9,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.gpu.swarm_gate i
     holders,
     offered,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.gpu import CONSTRAINT, LABEL
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,17 @@ def gpu_holders(inspected, known=()):
 def info(*kinds, state="active"):
     resources = [{"DiscreteResourceSpec": {"Kind": kind, "Value": 1}} for kind in kinds]
     return json.dumps({"Swarm": {"LocalNodeState": state, "NodeID": "n1"}, "GenericResources": resources or None})
+
+
+def told_node(availability, **labels):
+    """What a manager tells of the node; nothing where there is no availability."""
+    return json.dumps({"Availability": availability, "Labels": labels}) if availability else ""
+
+
+def told_service(name, gpus=1, constraints=(CONSTRAINT,)):
+    kind = {"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": gpus}}
+    resources = {"Reservations": {"GenericResources": [kind]}} if gpus else None
+    return json.dumps({"name": name, "resources": resources, "placement": {"Constraints": list(constraints)}})
 
 
 def kinds_of(info):
@@ -101,7 +113,7 @@ def test_named_resources_count():
 
 @pytest.mark.parametrize("availability, closed", [("active", True), ("", True), ("drain", False), ("pause", False)])
 def test_a_swarm_that_may_still_give_the_gpu_away_keeps_the_gate_closed(availability, closed):
-    faults = gate_faults("", info("NVIDIA-GPU"), availability)
+    faults = gate_faults("", info("NVIDIA-GPU"), told_node(availability))
     assert bool(faults) is closed
     assert all("docker node update --availability drain" in fault for fault in faults)
 
@@ -111,7 +123,9 @@ def test_a_host_without_docker_passes():
 
 
 def test_a_drained_node_with_a_container_left_does_not():
-    (fault,) = gate_faults(json.dumps([container(env=["DOCKER_RESOURCE_NVIDIA-GPU=1"])]), info("NVIDIA-GPU"), "drain")
+    (fault,) = gate_faults(
+        json.dumps([container(env=["DOCKER_RESOURCE_NVIDIA-GPU=1"])]), info("NVIDIA-GPU"), told_node("drain")
+    )
     assert fault == "shop_rag.1.o3s6 (NVIDIA-GPU 1) use a GPU of this host outside K3s; move or stop them first"
 
 
@@ -136,15 +150,47 @@ def test_one_that_asks_for_a_gpu_is_not_excused_by_its_name():
 )
 def test_a_swarm_of_which_nothing_can_be_told_keeps_the_gate_closed(state, said):
     for availability in ("", "drain"):
-        (fault,) = gate_faults("", info(state=state), availability)
+        (fault,) = gate_faults("", info(state=state), told_node(availability))
         assert said in fault
     assert gate_faults("", info("NVIDIA-GPU", state="inactive"), "") == []
 
 
 def test_a_node_that_hands_out_its_gpus_while_the_gate_is_closed_is_named():
-    _fault, also = gate_faults("", info("NVIDIA-GPU"), "active", [], "gpu-1")
+    _fault, also = gate_faults("", info("NVIDIA-GPU"), told_node("active"), [], "gpu-1")
     assert "of gpu-1;" in also and "playbooks/nvidia_remove.yml" in also
-    assert gate_faults("", info("NVIDIA-GPU"), "drain", [], "gpu-1") == []
+    assert gate_faults("", info("NVIDIA-GPU"), told_node("drain"), [], "gpu-1") == []
+
+
+BARE = told_service("shop_bare", constraints=["node.role==worker"])
+
+
+@pytest.mark.parametrize(
+    ("label", "services", "said"),
+    [
+        ("k3s", [told_service("shop_rag"), told_service("shop_web", gpus=0, constraints=())], ""),
+        ("k3s", ['{"name": "", "resources": null, "placement": null}'], ""),
+        ("k3s", [told_service("shop_rag"), BARE], f"(shop_bare lack the constraint {CONSTRAINT})"),
+        ("k3s", [], "services that no manager has told of"),
+        ("k3s", ["Error: No such service"], "services that no manager has told of"),
+        ("withdrawing", [told_service("shop_rag")], "(availability active)"),
+        ("", [told_service("shop_rag")], "(availability active)"),
+    ],
+)
+def test_gpus_that_the_swarm_has_withdrawn_open_the_gate_without_a_drain(label, services, said):
+    faults = gate_faults("", info("NVIDIA-GPU"), told_node("active", **{LABEL: label}), services="\n".join(services))
+    assert [said in fault for fault in faults] == ([True] if said else [])
+
+
+def test_a_node_that_is_paused_to_be_withdrawn_is_not_free_yet():
+    node = told_node("pause", **{LABEL: "withdrawing"})
+    assert gate_faults("", info("NVIDIA-GPU"), node, services=told_service("shop_rag"))
+
+
+def test_withdrawn_or_not_a_container_that_has_the_gpu_keeps_the_gate_closed():
+    holder = container(env=["DOCKER_RESOURCE_NVIDIA-GPU=GPU-0"])
+    node = told_node("active", **{LABEL: "k3s"})
+    (fault,) = gate_faults(json.dumps([holder]), info("NVIDIA-GPU"), node, services=told_service("shop_rag"))
+    assert "shop_rag.1.o3s6 (NVIDIA-GPU GPU-0) use a GPU" in fault
 
 
 SIGNS = st.fixed_dictionaries(

@@ -6,6 +6,7 @@ Time passes with each look at the tasks. At every moment each service must have 
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 
 import swarm_raw as raw
@@ -261,7 +262,12 @@ class Swarm:
     def _meets(node, service):
         for constraint in service["Spec"]["TaskTemplate"].get("Placement", {}).get("Constraints", []):
             key, equal, value = constraint.partition("==") if "==" in constraint else constraint.partition("!=")
-            is_it = {"node.id": node["ID"], "node.hostname": node["Description"]["Hostname"]}[key] == value
+            assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9\-_.]+", key), f"key '{key}' is invalid"
+            if key.startswith("node.labels."):
+                found = node["Spec"]["Labels"].get(key.removeprefix("node.labels."), "")
+            else:
+                found = {"node.id": node["ID"], "node.hostname": node["Description"]["Hostname"]}[key]
+            is_it = found == value
             if is_it != (equal == "=="):
                 return False
         return True
@@ -319,6 +325,7 @@ def service(
     constraints=(),
     order="stop-first",
     restart="any",
+    gpus=0,
 ):
     """A service as the API gives it; O(replicas) none means a global one."""
     container = {"Image": f"{name}:1.0"}
@@ -335,6 +342,9 @@ def service(
     template["Placement"] = placement
     if memory:
         template["Resources"] = {"Reservations": {"MemoryBytes": memory}}
+    if gpus:
+        kind = {"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": gpus}}
+        template.setdefault("Resources", {}).setdefault("Reservations", {})["GenericResources"] = [kind]
     spec = {"Name": f"shop_{name}", "Labels": {"com.docker.stack.namespace": "shop"}, "TaskTemplate": template}
     spec["Mode"] = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
     if order:

@@ -62,8 +62,10 @@ def pod(service_name: str, path: str, claim_name: str) -> dict[str, t.Any]:
     return item("Pod", f"{service_name}-0", {"app.kubernetes.io/name": service_name}, spec=spec)
 
 
-def left(seen: t.Any, *found: t.Any, volumes: t.Any = (), may_be_lost: t.Any = ()) -> list[str]:
-    return [one["text"] for one in homes.homeless(homes.wanting(seen, "shop", volumes, may_be_lost), found)]
+def left(
+    seen: t.Any, *found: t.Any, volumes: t.Any = (), may_be_lost: t.Any = (), filled: t.Any = ("web",)
+) -> list[str]:
+    return [one["text"] for one in homes.homeless(homes.wanting(seen, "shop", volumes, may_be_lost, filled), found)]
 
 
 def secret_of(name: str) -> list[dict[str, str]]:
@@ -79,7 +81,7 @@ def test_what_the_stack_has_or_uses_wants_a_home_and_nothing_else() -> None:
     )  # fmt: skip
     assert left(seen) == ["secret api_key", "secret shop_token", "config credential", "volume shop_data"]
     assert left(seen, may_be_lost=["api_key", "shop_token", "credential", "shop_data"]) == []
-    kinds = {one["kind"] for wanted in homes.wanting(seen, "shop", [], ["credential"]) for one in wanted["asked"]}
+    kinds = {one["kind"] for wanted in homes.wanting(seen, "shop", [], ["credential"], []) for one in wanted["asked"]}
     assert kinds == {"Secret", "PersistentVolumeClaim", "Pod"}
 
 
@@ -159,6 +161,28 @@ def test_a_claim_without_a_volume_is_no_home() -> None:
     assert left(seen, claim("data-web-0", "Pending")) == [said]
 
 
+@pytest.mark.parametrize("claimed", ["data-web-0", "data"])
+def test_a_claim_that_nobody_has_filled_is_no_home(claimed: str) -> None:
+    seen = whole(service("web", Mounts=[mount("shop_data")]))
+    said = f"volume shop_data (nobody has put its data into claim {claimed})"
+    assert left(seen, claim(claimed), filled=["db"]) == [said]
+    assert left(seen, claim(claimed), filled=["web"]) == []
+    assert left(seen, claim(claimed), filled=[], may_be_lost=["shop_data"]) == []
+    noted = claim(claimed, notes={"replatform.sophia.ai/swarm-source": "shop_data"})
+    assert left(seen, noted, filled=[]) == []
+
+
+def test_a_volume_is_filled_by_any_service_that_shares_it() -> None:
+    seen = whole(service("web", Mounts=[mount("shop_data")]), service("files", Mounts=[mount("shop_data", "/srv")]))
+    assert left(seen, claim("data"), filled=["files"]) == []
+
+
+def test_without_services_the_claim_of_a_template_says_whose_it_is() -> None:
+    assert left({}, claim("data-db-0"), volumes=["shop_data"], filled=["db"]) == []
+    for filled in (["web"], []):
+        assert len(left({}, claim("data-db-0"), volumes=["shop_data"], filled=filled)) == 1
+
+
 def test_a_volume_that_shall_go_wants_a_home_when_no_service_is_left() -> None:
     assert left({}, claim("data-web-0"), volumes=["shop_data", "shop_old"]) == ["volume shop_old"]
 
@@ -191,7 +215,13 @@ def test_all_that_the_labs_stack_has_is_at_home_in_what_phase_3_makes_of_it() ->
         mounts = [mount(f"sophia_{source}", at) for source, at in (one.split(":") for one in keys.get("volumes", []))]
         secrets = [one for source in keys.get("secrets", []) for one in secret_of(source)]
         running.append(service(name, "sophia", Mounts=mounts, Secrets=secrets))
-    wanted = homes.wanting(whole(*running, secrets=[thing("postgres_password")]), "sophia", [], [])
+    wanted = homes.wanting(
+        whole(*running, secrets=[thing("postgres_password")]),
+        "sophia",
+        [],
+        [],
+        ["postgres", "pgbouncer", "redis", "notes"],
+    )
     volumes = {"sophia_postgres-data", "sophia_pgbouncer-state", "sophia_redis-data", "sophia_notes-data"}
     assert {one["name"] for one in wanted} == {"postgres_password", *volumes}
     made = [copied("postgres_password", "id-postgres_password")]

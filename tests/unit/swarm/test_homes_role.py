@@ -122,6 +122,7 @@ class Stage:
             "swarm_retirement_handed_over": ["web"],
             "swarm_retirement_state_dir": f"{self.folder}/{{{{ inventory_hostname }}}}",
             "swarm_retirement_kubeconfig": "/kubeconfig",
+            "swarm_retirement_filled": ["web"],
         }
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(HOSTS), "vars": given}}))
         plays = []

@@ -8,7 +8,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import client
-from ansible_collections.sophia.replatform.plugins.modules import swarm_drain, swarm_leave, swarm_scale
+from ansible_collections.sophia.replatform.plugins.modules import swarm_drain, swarm_gpu, swarm_leave, swarm_scale
 from swarm_model import Swarm
 
 
@@ -34,7 +34,12 @@ def said(tmp_path, monkeypatch, capfd):
 
 @pytest.mark.parametrize(
     ("module", "given"),
-    [(swarm_drain, {"node": "n2"}), (swarm_scale, {"service": "shop_web", "replicas": 0}), (swarm_leave, {})],
+    [
+        (swarm_drain, {"node": "n2"}),
+        (swarm_gpu, {"node": "n2"}),
+        (swarm_scale, {"service": "shop_web", "replicas": 0}),
+        (swarm_leave, {}),
+    ],
 )
 def test_a_second_run_waits_for_the_first(said, module, given):
     assert "another run of the same operation" in said(module, **given)

@@ -21,6 +21,13 @@ from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule(argument_spec={{"stack": {{"type": "str"}}}}, supports_check_mode=True)
 module.exit_json(**json.load(open(os.path.join({folder!r}, os.environ["ENGINE"] + ".engine"))))
 """
+DOCKER = """#!{python}
+import os
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec={{"stack": {{}}, "note": {{}}}}, supports_check_mode=True)
+gone = os.path.exists({folder!r} + "/" + os.environ["ENGINE"] + ".gone")
+module.exit_json(present=not gone, removed=["docker.io"] if gone else [])
+"""
 STACK = """#!{python}
 from ansible.module_utils.basic import AnsibleModule
 options = ("stack", "state", "kept", "journal", "deadline")
@@ -59,7 +66,7 @@ class Stage:
         (mine / "plugins/modules").mkdir(parents=True)
         (mine / "roles").mkdir()
         (mine / "roles/swarm_restoration").symlink_to(ROOT / "roles/swarm_restoration")
-        for name, text in (("swarm_stack_info", INFO), ("swarm_stack", STACK)):
+        for name, text in (("swarm_stack_info", INFO), ("swarm_stack", STACK), ("docker_engine_info", DOCKER)):
             (mine / f"plugins/modules/{name}.py").write_text(text.format(python=sys.executable, folder=str(folder)))
         for host in HOSTS:
             (folder / host).mkdir()
@@ -125,6 +132,13 @@ def test_two_hosts_have_something(stage: Stage) -> None:
     stage.keep("w1", KEPT)
     assert "is on m1, w1; name the host whose file counts in swarm_restoration_host" in stage.play()
     assert "the values of" in stage.play(swarm_restoration_host="w1")
+
+
+def test_hosts_have_no_docker(stage: Stage) -> None:
+    for host in ("m2", "w1"):
+        (stage.folder / f"{host}.gone").touch()
+    assert "Docker is not installed on m2, w1: install docker.io there, see that docker.service runs" in stage.play()
+    assert stage.asked() == []
 
 
 def test_a_node_of_then_is_no_host_now(stage: Stage) -> None:

@@ -16,6 +16,7 @@ import yaml
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [
     {"name": "web", "group": "shop", "kind": "http", "port": 80},
+    {"name": "feed", "group": "shop", "kind": "tcp", "port": 9010},
     {"name": "db", "group": "shop", "kind": "postgres", "port": 5432},
 ]
 
@@ -53,9 +54,10 @@ def edge_fixture():
 
     class Api(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            sides = [{"name": f"web-{side}", "weight": weight} for side, weight in edge.weights.items()]
+            name, weights = ("feed", edge.tcp_weights) if "/tcp/" in self.path else ("web", edge.weights)
+            sides = [{"name": f"{name}-{side}", "weight": weight} for side, weight in weights.items()]
             found = [
-                {"name": "web@file", "status": "enabled", "weighted": {"services": sides}},
+                {"name": f"{name}@file", "status": "enabled", "weighted": {"services": sides}},
                 {"name": "api@internal"},
             ]
             self.send_response(200)
@@ -67,7 +69,7 @@ def edge_fixture():
             pass
 
     edge = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    edge.weights = {"swarm": 100, "k3s": 0}
+    edge.weights = edge.tcp_weights = {"swarm": 100, "k3s": 0}
     edge.url = f"http://127.0.0.1:{edge.server_port}"
     threading.Thread(target=edge.serve_forever, daemon=True).start()
     yield edge
@@ -114,6 +116,13 @@ def test_k3s_may_not_go_while_it_gets_traffic(tmp_path, edge):
     code, output = unused(tmp_path, edge)
     assert code != 0
     assert "web get traffic on K3s; bring it back first: playbooks/rollback.yml -e phase=cutover" in output
+
+
+def test_k3s_may_not_go_while_it_gets_tcp_connections(tmp_path, edge):
+    edge.tcp_weights = {"swarm": 90, "k3s": 10}
+    code, output = unused(tmp_path, edge)
+    assert code != 0
+    assert "feed get traffic on K3s; bring it back first" in output
 
 
 def test_after_the_retirement_the_way_back_is_named(tmp_path, edge):

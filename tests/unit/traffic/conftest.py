@@ -21,13 +21,19 @@ import pytest
 
 LONG = {
     "test_breach_real.py",
+    "test_cutover_tcp_real.py",
     "test_disk_full_real.py",
     "test_edges_down_real.py",
     "test_frozen_real.py",
+    "test_guard_real.py",
+    "test_guard_role_real.py",
     "test_killed_real.py",
+    "test_network_cut_real.py",
     "test_quiet_real.py",
+    "test_restart_by_role_real.py",
     "test_restart_real.py",
     "test_role_real.py",
+    "test_schedule_real.py",
     "test_ways_real.py",
 }
 SAMPLE = 3

@@ -42,6 +42,7 @@ def params(edge, sides, **changes):
         "metrics": metrics(),
         "prometheus_url": None,
         "prober_dir": None,
+        "min_requests": 0,
         "gates": [],
         "until_weight": 100,
         "mirror_weight": 0,

@@ -320,3 +320,27 @@ def test_options_that_can_not_be_meant(edge, sides, changes, says):
 def test_a_tcp_server_is_an_address(edge, sides):
     with pytest.raises(ReplatformError, match="is not host:port"):
         shift(edge, sides, protocol="tcp", primary={"name": "swarm", "servers": ["http://10.0.0.1:80"]})
+
+
+def test_a_service_that_nobody_asks_for_moves_and_that_is_said_or_not_where_requests_are_wanted(edge, sides):
+    quiet = shift(edge, sides)
+    assert (
+        quiet["weight"] == 100
+        and [record["data"]["too_few"] for record in records(edge, "weight")]
+        == ["too few requests to judge: 0 of 30 reached the canary"] * 2
+    )
+    assert [line.split(",")[0] for line in quiet["warnings"]] == [
+        f"service 'app' at weight {weight}: too few requests to judge: 0 of 30 reached the canary"
+        for weight in (50, 100)
+    ]
+    shift(edge, sides, state="rolled_back")
+    with pytest.raises(RefusedError, match="too few requests to judge: 0 of 5 reached the canary; 2 checks failed"):
+        shift(edge, sides, min_requests=5)
+    assert shift(edge, sides, state="present")["weight"] == 0
+
+
+def test_one_that_is_asked_often_enough_moves_without_a_word(edge, sides, traffic):
+    with traffic(edge.web, HOST):
+        result = shift(edge, sides, interval=2, min_requests=1)
+    assert result["weight"] == 100 and result["warnings"] == []
+    assert all("too_few" not in record["data"] for record in records(edge, "weight"))

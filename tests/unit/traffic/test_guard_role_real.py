@@ -1,0 +1,140 @@
+"""Role cutover and the guards of two real edges: what breaks at one comes back at both, and ends the run in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import until
+
+ROOT = pathlib.Path(__file__).parents[3]
+SERVICE = {"name": "app", "group": "shop", "kind": "http", "host": "app.lab", "path": "/health", "port": 80}
+SHIFT = ("edge", "shift")
+
+
+def play(folder, edges, backends, *entries, check=False, lone="", facts=None, **changes):
+    """The exit status and what was said of entry points, each a role and its tasks; at O(lone) alone, which is not the first of the play."""
+    hosts = {
+        name: {
+            "edge_config_dir": str(edge.dynamic_dir.parent),
+            "edge_state_dir": str(edge.dynamic_dir.parent / "var"),
+            "edge_api_port": edge.api,
+            "edge_shift_primary": [primary.address],
+            "edge_shift_canary": [canary.address],
+        }
+        for name, edge, primary, canary in zip(("one", "two"), edges, backends[::2], backends[1::2])
+    }
+    given = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_async_dir": str(folder / "jobs"),
+        "edge_install_dir": str(ROOT / "roles/edge/files"),
+        "edge_health_check": {"interval": 1, "timeout": 20},
+        "edge_controller_timeout": 0,
+        "edge_dead_man": False,
+        "edge_analysis": {
+            "interval": 2,
+            "step_weights": [],
+            "metrics": [{"name": "request-success-rate", "threshold_range": {"min": 99}}],
+        },
+        "edge_shift_service": SERVICE,
+        "edge_shift_state": "shifted",
+        "cutover_groups": ["shop"],
+        "cutover_services": [SERVICE, {"name": "db", "group": "shop", "kind": "postgres", "port": 5432}],
+        "cutover_stack": "shop",
+        "cutover_swarm_hosts": ["one"],
+        "cutover_k3s_addresses": [],
+        "cutover_namespace": "shop",
+        "cutover_kubeconfig": "/nowhere",
+        "cutover_artifacts": str(folder),
+        "cutover_seen": {"swarm": "active", "is_manager": False, "services": [], "hostname": "node"},
+        "__cutover_cluster": {"resources": []},
+        **changes,
+    }
+    (folder / "hosts.json").write_text(json.dumps({"edge": {"hosts": hosts, "vars": given}}))
+    tasks = [
+        {"name": "Do", "ansible.builtin.include_role": {"name": f"sophia.replatform.{role}", "tasks_from": entry}}
+        for role, entry in entries
+    ]
+    if lone:
+        tasks.insert(0, {"ansible.builtin.meta": "end_host", "when": f"inventory_hostname != '{lone}'"})
+    plays = [{"hosts": "edge", "gather_facts": False, "any_errors_fatal": True, "tasks": tasks}]
+    (folder / "play.json").write_text(json.dumps(plays))
+    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.json", "play.json"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "collections")
+    command += ["--check"] if check else []
+    command += ["-e", json.dumps(facts)] if facts else []
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+
+
+@pytest.fixture(autouse=True)
+def no_guard_is_left(edges):
+    yield
+    for edge in edges:
+        (edge.dynamic_dir.parent / "var/traffic/guard.json").unlink(missing_ok=True)
+
+
+def weight(edge):
+    file = json.loads((edge.dynamic_dir / "app.yml").read_text().partition("\n")[2])
+    return file["http"]["services"]["app"]["weighted"]["services"][1]["weight"]
+
+
+def guards(edge):
+    """Which guard is wanted, by the file that one that is ended has no more."""
+    file = edge.dynamic_dir.parent / "var/traffic/guard.json"
+    return json.loads(file.read_text())["id"] if file.exists() else ""
+
+
+def test_what_breaks_at_one_edge_comes_back_at_both_and_ends_the_run(tmp_path, edges, sides_of_two, traffic):
+    begin, look, end = ("cutover", "guard_begin"), ("cutover", "guard_look"), ("cutover", "guard_ended")
+    code, said = play(tmp_path, edges, sides_of_two, begin, check=True)
+    assert code == 0 and not guards(edges[0]), said
+    code, said = play(tmp_path, edges, sides_of_two, SHIFT, begin, look)
+    assert code == 0 and [weight(edge) for edge in edges] == [100, 100], said
+    first = guards(edges[0])
+    code, said = play(tmp_path, edges, sides_of_two, begin, look)
+    assert code == 0 and guards(edges[0]) != first and len(re.findall("changed=0", said)) == 2, said
+    with traffic(edges[0].web, "app.lab"):
+        until(lambda: sides_of_two[1].served > 20)
+        sides_of_two[1].fail_every = 2
+        until(lambda: weight(edges[0]) == 0)
+    assert weight(edges[1]) == 100
+    code, said = play(tmp_path, edges, sides_of_two, look)
+    assert code != 0 and weight(edges[1]) == 0, said
+    assert re.search(
+        r"one: app was brought back to the Swarm at \S+: request-success-rate \S+ % .*; mend it on K3s, then run this phase again",
+        said,
+    ), said
+    sides_of_two[1].fail_every = 0
+    code, said = play(tmp_path, edges, sides_of_two, begin, look, SHIFT, look, end)
+    assert code == 0 and [weight(edge) for edge in edges] == [100, 100], said
+    assert [guards(edge) for edge in edges] == ["", ""]
+
+
+def test_once_a_store_is_handed_over_what_breaks_stays_and_the_run_says_so(tmp_path, edges, sides_of_two, traffic):
+    begin, look = ("cutover", "guard_begin"), ("cutover", "guard_look")
+    # Its handover is the first edge's; every edge's guard is told of it.
+    stores = {"__cutover_handed_over": [{"name": "db", "kind": "postgres"}], "__cutover_on_swarm": ["db"]}
+    code, said = play(tmp_path, edges, sides_of_two, SHIFT, begin)
+    assert code == 0, said
+    code, said = play(tmp_path, edges, sides_of_two, begin, ("cutover", "stores"), lone="two", facts=stores)
+    assert code == 0 and "changed=0" in said and "Tell the guard of db" in said, said
+    with traffic(edges[1].web, "app.lab"):
+        sides_of_two[3].fail_every = 2
+        verdict = edges[1].dynamic_dir.parent / "var/traffic/app.verdict.json"
+        until(verdict.exists)
+    code, said = play(tmp_path, edges, sides_of_two, look)
+    assert code != 0 and [weight(edge) for edge in edges] == [100, 100], said
+    assert re.search(
+        r"two: app stays on K3s, in breach since \S+: request-success-rate .* \(db is on K3s, or on the way", said
+    )
+    code, said = play(tmp_path, edges, sides_of_two, ("edge", "guard_ended"))
+    assert code == 0 and [guards(edge) for edge in edges] == ["", ""], said
