@@ -85,4 +85,5 @@ def watched(fleet: Fleet) -> t.Iterator[None]:
     finally:
         watch.leave.set()
         watch.join()
-    assert not watch.both, f"both took writes at the same time: {watch.both[0]}"
+        # Also where the handover has failed: this is why.
+        assert not watch.both, f"both took writes at the same time, {len(watch.both)} times: {watch.both[0]}"
