@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from . import watch
+from . import stores, watch
 
 READ_ONLY, FOLLOWS, GONE = "f|on", "t|on", ""
 
@@ -19,19 +19,22 @@ class Told:
     def __init__(self, *said):
         self.said, self.asked = iter(said), 0
 
-    def sql(self, _statement, options):
-        assert options == "", "as an application has it"
+    def __call__(self):
         self.asked += 1
         said = next(self.said)
         if not said:
             raise RuntimeError
         return said
 
+    def sql(self, _statement, options):
+        assert options == "", "as an application has it"
+        return self()
+
 
 def looked(swarm, k3s, read_s=0.1):
     """A watch that has asked both in turn, each read taking so long."""
     servers = [Told(*swarm), Told(*k3s)]
-    watching = watch.Watch(servers)
+    watching = watch.Watch(servers, TAKES)
     clock = itertools.count(0, read_s / 2)
     with mock.patch.object(watch.time, "monotonic", lambda: next(clock)):
         for _each, one in zip(range(len(swarm) + len(k3s)), itertools.cycle(servers)):
@@ -73,4 +76,24 @@ def test_it_fails_where_two_were_seen():
     swarm, k3s = Told(*[TAKES] * 1000), Told(FOLLOWS, *[TAKES] * 1000)
     fleet = types.SimpleNamespace(swarm=swarm, k3s=k3s)
     with pytest.raises(AssertionError, match="both took writes at the same time"), watch.watched(fleet):
-        watch.until(lambda: swarm.asked > 9, "both were asked again and again")
+        stores.until(lambda: swarm.asked > 9, "both were asked again and again")
+
+
+def test_it_says_so_where_the_handover_has_failed_as_well():
+    swarm, k3s = Told(*[TAKES] * 1000), Told(FOLLOWS, *[TAKES] * 1000)
+    fleet = types.SimpleNamespace(swarm=swarm, k3s=k3s)
+    with pytest.raises(AssertionError, match="both took writes at the same time"), watch.watched(fleet):
+        stores.until(lambda: swarm.asked > 9, "both were asked again and again")
+        raise KeyError("steps")
+
+
+def test_reads_without_an_answer_prove_nothing():
+    assert not looked((TAKES, TAKES, TAKES), (FOLLOWS, GONE, GONE)).conclusive
+
+
+def test_it_fails_where_it_has_seen_too_little():
+    """Neither ever follows the other."""
+    fleet = types.SimpleNamespace(swarm=Told(*[TAKES] * 1000), k3s=Told(*[TAKES] * 1000))
+    few = mock.patch.object(stores, "PATIENCE_S", 0.5)
+    with few, pytest.raises(AssertionError, match="both were read, again and again"), watch.watched(fleet):
+        pass

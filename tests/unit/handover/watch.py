@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import threading
 import time
@@ -17,12 +18,8 @@ TAKES_WRITES = "f|off"
 # A server can't lose and regain its writes in between: each takes a run of the handover, a process of its own that looks at three
 # servers again and again. Reads that took longer prove nothing.
 BRIEF_S = 1.0
-
-
-class Server(t.Protocol):
-    """Can be asked on a new connection with the defaults that an application gets."""
-
-    def sql(self, statement: str, *, options: str) -> str: ...
+# Fewer looks that prove something are none.
+ENOUGH = 10
 
 
 class Look(t.NamedTuple):
@@ -34,15 +31,15 @@ class Look(t.NamedTuple):
 
 
 class Watch(threading.Thread):
-    """Reads from two servers in turn, from when one of them follows the other.
+    """Reads from two servers in turn, from when one of them follows the other; O(taking) is what one says that takes writes.
 
     Where a server takes writes in two reads that follow each other, and the other one in its read between, there was a moment at
     which both did: all of the read between.
     """
 
-    def __init__(self, servers: t.Sequence[Server]) -> None:
+    def __init__(self, reads: t.Iterable[t.Callable[[], str]], taking: str) -> None:
         super().__init__(daemon=True)
-        self.turns = itertools.cycle(servers)
+        self.turns, self.taking = itertools.cycle(reads), taking
         self.looks: list[Look] = []
         self.conclusive = 0
         self.both: list[tuple[Look, ...]] = []
@@ -52,14 +49,14 @@ class Watch(threading.Thread):
         while not self.leave.wait(0.02):
             self.look(next(self.turns))
 
-    def look(self, server: Server) -> None:
+    def look(self, read: t.Callable[[], str]) -> None:
         begun = time.monotonic()
         try:
-            said = server.sql(READ, options="")
+            said = read()
         except RuntimeError:
             said = ""
         look = Look(begun, time.monotonic(), said)
-        if self.looks or said not in ("", TAKES_WRITES):
+        if self.looks or said not in ("", self.taking):
             self.looks = [*self.looks[-2:], look]
         self.judge()
 
@@ -69,21 +66,28 @@ class Watch(threading.Thread):
         before, between, after = self.looks
         if after.ended - before.begun > BRIEF_S:
             return
-        self.conclusive += 1
-        if all(look.said == TAKES_WRITES for look in self.looks):
+        self.conclusive += all(look.said for look in self.looks)
+        if all(look.said == self.taking for look in self.looks):
             self.both.append((before, between, after))
 
 
 @contextlib.contextmanager
-def watched(fleet: Fleet) -> t.Iterator[None]:
+def watching(watch: Watch) -> t.Iterator[None]:
     """Fails where both were seen to take writes at the same time; one follows the other at the end, or before."""
-    watch = Watch((fleet.swarm, fleet.k3s))
     watch.start()
     try:
         yield
-        until(lambda: watch.conclusive > 0, "both were read")
+        until(lambda: watch.conclusive >= ENOUGH, "both were read, again and again")
     finally:
         watch.leave.set()
         watch.join()
+        print(f"both read {watch.conclusive} times")
         # Also where the handover has failed: this is why.
         assert not watch.both, f"both took writes at the same time, {len(watch.both)} times: {watch.both[0]}"
+
+
+def watched(fleet: Fleet) -> t.ContextManager[None]:
+    """Both on new connections, with the defaults that an application gets."""
+    return watching(
+        Watch([functools.partial(one.sql, READ, options="") for one in (fleet.swarm, fleet.k3s)], TAKES_WRITES)
+    )
