@@ -227,12 +227,17 @@ def said_in_check_mode(options: dict[str, t.Any], on: str = MANAGER) -> str:
         return " ".join(said.split())
 
 
-def refusal_of(name: str, options: t.Sequence[str], may_stop: bool) -> str:
+def may_stop(name: str) -> bool:
+    """Whether its tasks may stop; what is only to be moved is refused for another reason."""
+    return name == "bench-finite"
+
+
+def refusal_of(name: str, options: t.Sequence[str]) -> str:
     """What is said of a node with a task of such a service, when all else may be moved or stop."""
     create(name, *options)
     until(f"{name} has all tasks that it can have", lambda: 0 < replicas().get(name, (0, 0))[0] == could_run(name))
     node = tasks(name)[0]
-    stopping = [one for one in others(node) if may_stop or one != name]
+    stopping = [one for one in others(node) if may_stop(one) or one != name]
     said = said_in_check_mode({"node": node, "may_move": list(SERVICES), "may_stop": stopping})
     docker("service", "rm", name)
     return said
@@ -257,7 +262,7 @@ def refusals() -> int:
         ),
     ]
     for what, (reason, name, options) in CASES.items():
-        rows.append((what, reason, refusal_of(name, options, may_stop=name == "bench-finite")))
+        rows.append((what, reason, refusal_of(name, options)))
     for what, _reason, said in rows:
         print(f"{what:<34} {said or 'NOT REFUSED'}", flush=True)
     return sum(reason not in said for _what, reason, said in rows)
