@@ -80,7 +80,7 @@ soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every 
 	  pytest tests/unit/traffic tests/unit/handover
 	@tests/repositories/run
 	@lab/prepare
-	@HYPOTHESIS_PROFILE=soak LAB_PROBER_RATE=500 tools/molecule --all
+	@HYPOTHESIS_PROFILE=soak LAB_PROBER_RATE=550 tools/molecule --all
 	@lab/engine stop
 
 .PHONY: docs

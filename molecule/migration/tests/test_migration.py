@@ -57,8 +57,14 @@ def test_no_request_was_lost(report: dict[str, t.Any]) -> None:
 
 
 @pytest.mark.skipif(not SOAK, reason="`make soak` asks for more than make test")
-def test_enough_was_asked_a_second(host) -> None:
-    assert json.loads(host.file("/usr/local/lib/replatform/prober/prober.json").content_string)["rate"] >= 500
+def test_enough_was_asked_a_second() -> None:
+    """From the first second that the prober wrote down to the last: what was reached, not what was set."""
+    files = (ARTIFACTS / "hosts").glob("*/prober/requests-*.jsonl")
+    seconds = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    times = [one["t"] for one in seconds]
+    reached = sum(one["total"] for one in seconds) / (max(times) - min(times) + 1)
+    print(f"{reached:.0f} requests a second")
+    assert reached >= 500
 
 
 def test_all_phases_ended_well(report: dict[str, t.Any]) -> None:
