@@ -45,6 +45,11 @@ def looked(swarm, k3s, read_s=0.1):
 TAKES = watch.TAKES_WRITES
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(watch, "PAUSE_S", 0.01)
+
+
 @pytest.mark.parametrize(
     ("swarm", "k3s"),
     [

@@ -15,11 +15,13 @@ from .stores import Fleet, until
 
 READ = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')"
 TAKES_WRITES = "f|off"
-# A server can't lose and regain its writes in between: each takes a run of the handover, a process of its own that looks at three
-# servers again and again. Reads that took longer prove nothing.
-BRIEF_S = 1.0
+# A read is a process of its own and a login: more of them would slow down what they look at.
+PAUSE_S = 0.4
+# In less than that a server of this kind does not lose and regain its writes while the other one has them: each takes a run of the
+# handover, a process of its own, and a restart.
+BRIEF_S = 2.0
 # Fewer looks that prove something are none.
-ENOUGH = 10
+ENOUGH = 3
 
 
 class Look(t.NamedTuple):
@@ -31,14 +33,18 @@ class Look(t.NamedTuple):
 
 
 class Watch(threading.Thread):
-    """Reads from two servers in turn, from when one of them follows the other; O(taking) is what one says that takes writes.
+    """Reads from two servers in turn, from when one of them follows the other; O(taking) is what one says that takes writes. Reads
+    that took longer than O(brief_s) prove nothing.
 
     Where a server takes writes in two reads that follow each other, and the other one in its read between, there was a moment at
     which both did: all of the read between.
     """
 
-    def __init__(self, reads: t.Iterable[t.Callable[[], str]], taking: str) -> None:
+    def __init__(
+        self, reads: t.Iterable[t.Callable[[], str]], taking: str, pause_s: float = 0.02, brief_s: float = 1.0
+    ) -> None:
         super().__init__(daemon=True)
+        self.pause_s, self.brief_s = pause_s, brief_s
         self.turns, self.taking = itertools.cycle(reads), taking
         self.looks: list[Look] = []
         self.conclusive = 0
@@ -46,7 +52,7 @@ class Watch(threading.Thread):
         self.leave = threading.Event()
 
     def run(self) -> None:
-        while not self.leave.wait(0.02):
+        while not self.leave.wait(self.pause_s):
             self.look(next(self.turns))
 
     def look(self, read: t.Callable[[], str]) -> None:
@@ -64,7 +70,7 @@ class Watch(threading.Thread):
         if len(self.looks) < 3:
             return
         before, between, after = self.looks
-        if after.ended - before.begun > BRIEF_S:
+        if after.ended - before.begun > self.brief_s:
             return
         self.conclusive += all(look.said for look in self.looks)
         if all(look.said == self.taking for look in self.looks):
@@ -88,6 +94,5 @@ def watching(watch: Watch) -> t.Iterator[None]:
 
 def watched(fleet: Fleet) -> t.ContextManager[None]:
     """Both on new connections, with the defaults that an application gets."""
-    return watching(
-        Watch([functools.partial(one.sql, READ, options="") for one in (fleet.swarm, fleet.k3s)], TAKES_WRITES)
-    )
+    reads = [functools.partial(one.sql, READ, options="") for one in (fleet.swarm, fleet.k3s)]
+    return watching(Watch(reads, TAKES_WRITES, PAUSE_S, BRIEF_S))
