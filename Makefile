@@ -80,7 +80,7 @@ soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every 
 	  pytest tests/unit/traffic tests/unit/handover
 	@tests/repositories/run
 	@lab/prepare
-	@HYPOTHESIS_PROFILE=soak LAB_PROBER_RATE=500 tools/molecule --all
+	@HYPOTHESIS_PROFILE=soak LAB_PROBER_RATE=550 tools/molecule --all
 	@lab/engine stop
 
 .PHONY: docs
@@ -117,9 +117,9 @@ molecule: $(VENV)/.ready ## On the lab: K3s with three servers and its upgrade u
 	@lab/engine stop
 
 .PHONY: bench
-bench: $(VENV)/.ready ## Side-by-side ratios
-	@tools/apt-install zstd
-	@benchmarks/run
+bench: $(VENV)/.ready ## Side-by-side ratios; with the lab up also draining, on its Swarm
+	@tools/apt-install zstd postgresql-15
+	@unpacked=$$(tools/apt-unpack $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH benchmarks/run
 
 .PHONY: lab-up
 lab-up: $(VENV)/.ready ## Start the embedded fleet with its Swarm and its sample platform

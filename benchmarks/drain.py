@@ -6,6 +6,10 @@ The lab must be up (`make lab-up`), with nothing migrated. A service of ten task
 their network, who resolve the name for each request, ask both 50 times a second. Each turn drains a node with a task of each of them,
 once by Docker alone and once by the module, and makes it active again. Prints requests and failures, how many tasks the services lacked
 at the worst moment, and the seconds until the node was empty and the services were whole. Limit: no failure with the module.
+
+Before that, what the module refuses is provoked, in check mode, and what it said is printed: a service a case, on the same Swarm. Docker
+alone refuses none of it. Limit: every case is refused, for its own reason. Cases for which managers or nodes would have to fail, or
+an update or another drain to stand still, are left to the tests on models (tests/unit/swarm).
 """
 
 from __future__ import annotations
@@ -23,6 +27,48 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent
 MANAGER = "sophia-production-instance"
 IMAGE = "172.31.77.2:5000/sophia/backend:1.0"
 SERVICES = {"bench-many": 10, "bench-one": 1}
+HEALTHY = ("--health-cmd", "busybox wget -q -O /dev/null http://127.0.0.1:8001/health", "--health-interval", "1s")
+WORKER, NODES = "sophia-data-pipeline", 5
+# What is provoked: words of the reason, the service's name, and what it is made with.
+CASES = {
+    "no health check in the spec": ("has no health check", "bench-unseen", ("--replicas", "2")),
+    "a global service": ("is global", "bench-global", ("--mode", "global", *HEALTHY)),
+    "a local volume": (
+        "has a local volume",
+        "bench-volume",
+        ("--replicas", "2", "--mount", "type=volume,target=/kept", *HEALTHY),
+    ),
+    "files of the node": (
+        "mounts files of its node",
+        "bench-files",
+        ("--replicas", "2", "--mount", "type=bind,source=/etc,target=/host,readonly", *HEALTHY),
+    ),
+    "fewer tasks than there shall be": (
+        "has fewer running tasks",
+        "bench-lacking",
+        ("--replicas", str(NODES + 1), "--replicas-max-per-node", "1", *HEALTHY),
+    ),
+    "a host port, taken on every node": (
+        "has port 18001 in use",
+        "bench-port",
+        ("--replicas", str(NODES), "--publish", "mode=host,target=8001,published=18001", *HEALTHY),
+    ),
+    "a task per node at most": (
+        "the most per node",
+        "bench-each",
+        ("--replicas", str(NODES), "--replicas-max-per-node", "1", *HEALTHY),
+    ),
+    "a constraint to one node": (
+        f"is not node.hostname=={WORKER}",
+        "bench-bound",
+        ("--replicas", "2", "--constraint", f"node.hostname=={WORKER}", *HEALTHY),
+    ),
+    "may stop, would not start again": (
+        "would never start again",
+        "bench-finite",
+        ("--replicas", "2", "--restart-condition", "none", *HEALTHY),
+    ),
+}
 CLIENT = """
 import http.client, json, os, random, signal, socket, threading, time
 leave = threading.Event()
@@ -74,7 +120,7 @@ def replicas() -> dict[str, tuple[int, int]]:
     return {
         name: (int(has), int(wants))
         for name, _, count in (x.partition(" ") for x in lines)
-        for has, wants in [count.split("/")]
+        for has, wants in [count.split()[0].split("/")]  # it may go on with "(max 1 per node)"
     }
 
 
@@ -107,24 +153,18 @@ class Lacking(threading.Thread):
                 self.worst[name] = max(self.worst[name], wants - has)
 
 
+def create(name: str, *more: str) -> None:
+    docker(
+        *("service", "create", "--detach", "--name", name, "--network", "bench", "--endpoint-mode", "dnsrr"),
+        *("--env", "SERVICE=backend", "--env", "PORT=8001", "--stop-grace-period", "20s"),
+        *("--restart-condition", "any", *more, "--no-resolve-image", IMAGE),
+    )
+
+
 def make() -> None:
     docker("network", "create", "--driver", "overlay", "--attachable", "bench")
     for name, count in SERVICES.items():
-        docker(
-            *("service", "create", "--detach", "--name", name, "--replicas", str(count), "--network", "bench"),
-            *(
-                "--endpoint-mode",
-                "dnsrr",
-                "--env",
-                "SERVICE=backend",
-                "--env",
-                "PORT=8001",
-                "--stop-grace-period",
-                "20s",
-            ),
-            *("--health-cmd", "busybox wget -q -O /dev/null http://127.0.0.1:8001/health", "--health-interval", "1s"),
-            *("--restart-condition", "any", "--no-resolve-image", IMAGE),
-        )
+        create(name, "--replicas", str(count), *HEALTHY)
     until("the services run", whole)
 
 
@@ -134,7 +174,7 @@ def unmake() -> None:
         capture_output=True,
         check=False,
     )
-    docker("service", "rm", *SERVICES)
+    docker("service", "rm", *replicas())
     until("the network can go", lambda: not docker("network", "ls", "-q", "--filter", "name=^bench$") or gone())
 
 
@@ -150,25 +190,82 @@ def by_docker(node: str) -> None:
     docker("node", "update", "--availability", "drain", node)
 
 
-def by_module(node: str) -> None:
-    options = json.dumps({"node": node, "may_move": list(SERVICES), "may_stop": others(node)})
-    command = ["ansible", MANAGER, "-i", "inventories/lab", "-b", "-m", "sophia.replatform.swarm_drain", "-a", options]
+def module(options: dict[str, t.Any], *more: str, on: str = MANAGER) -> tuple[int, str]:
+    """The exit code of a run of swarm_drain, and all that was said."""
+    arguments = ["-m", "sophia.replatform.swarm_drain", "-a", json.dumps(options), *more]
     done = subprocess.run(
-        command,
+        ["ansible", on, "-i", "inventories/lab", "-b", *arguments],
         cwd=PROJECT,
         env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+    return done.returncode, done.stdout + done.stderr
+
+
+def by_module(node: str) -> None:
+    status, said = module({"node": node, "may_move": list(SERVICES), "may_stop": others(node)})
+    if status:
+        raise SystemExit(said)
 
 
 def others(node: str) -> list[str]:
     """What else is there: it may stop, by either way."""
     names = docker("node", "ps", node, "--filter", "desired-state=running", "--format", "{{.Name}}").split()
     return sorted({name.rpartition(".")[0] for name in names} - set(SERVICES))
+
+
+def said_in_check_mode(options: dict[str, t.Any], on: str = MANAGER) -> str:
+    """Why it was refused; nothing where it was not."""
+    status, said = module(options, "--check", on=on)
+    if not status:
+        return ""
+    try:
+        return str(json.JSONDecoder().raw_decode(said[said.index("=> {") + 3 :])[0]["msg"])
+    except (ValueError, KeyError):
+        return " ".join(said.split())
+
+
+def may_stop(name: str) -> bool:
+    """Whether its tasks may stop; what is only to be moved is refused for another reason."""
+    return name == "bench-finite"
+
+
+def refusal_of(name: str, options: t.Sequence[str]) -> str:
+    """What is said of a node with a task of such a service, when all else may be moved or stop."""
+    create(name, *options)
+    until(f"{name} has all tasks that it can have", lambda: 0 < replicas().get(name, (0, 0))[0] == could_run(name))
+    node = tasks(name)[0]
+    stopping = [one for one in others(node) if may_stop(one) or one != name]
+    said = said_in_check_mode({"node": node, "may_move": list(SERVICES), "may_stop": stopping})
+    docker("service", "rm", name)
+    return said
+
+
+def could_run(name: str) -> int:
+    """How many tasks of the service the nodes have room for."""
+    wanted = replicas()[name][1]
+    return NODES if name == "bench-lacking" else wanted
+
+
+def refusals() -> int:
+    """Print a table of what is refused, and return how many were not, or not for their own reason."""
+    (one,) = tasks("bench-one")
+    rows = [
+        ("no such node", "names 0 nodes", said_in_check_mode({"node": "nobody"})),
+        ("not on a manager", "no manager", said_in_check_mode({"node": WORKER}, on=WORKER)),
+        (
+            "a single task",
+            "is a single task",
+            said_in_check_mode({"node": one, "may_move": ["bench-many"], "may_stop": others(one)}),
+        ),
+    ]
+    for what, (reason, name, options) in CASES.items():
+        rows.append((what, reason, refusal_of(name, options)))
+    for what, _reason, said in rows:
+        print(f"{what:<34} {said or 'NOT REFUSED'}", flush=True)
+    return sum(reason not in said for _what, reason, said in rows)
 
 
 def turn(drain: t.Callable[[str], None]) -> dict[str, t.Any]:
@@ -201,6 +298,7 @@ def main() -> None:
     make()
     failures = 0
     try:
+        unrefused = refusals()
         for _turn in range(turns):
             for name, drain in (("docker node update", by_docker), ("swarm_drain", by_module)):
                 row = turn(drain)
@@ -209,8 +307,10 @@ def main() -> None:
                 print(f"{name:<20}", json.dumps(row), flush=True)
     finally:
         unmake()
-    if failures:
-        raise SystemExit(f"swarm_drain: {failures} requests failed; the limit is 0")
+    if failures or unrefused:
+        raise SystemExit(
+            f"swarm_drain: {failures} requests failed, {unrefused} cases were not refused as they must; the limit is 0"
+        )
 
 
 if __name__ == "__main__":

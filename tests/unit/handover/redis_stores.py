@@ -17,6 +17,7 @@ import time
 import typing as t
 
 from .stores import PATIENCE_S, Server, controller, free_port, until
+from .watch import Watch, watching
 
 PASSWORD = r'pass"wo\rd'
 
@@ -201,31 +202,9 @@ class Writer(threading.Thread):
         return None
 
 
-@contextlib.contextmanager
-def watched(pair: Pair) -> t.Iterator[None]:
+def watched(pair: Pair) -> t.ContextManager[None]:
     """Fails where two were seen that take writes."""
-    watch = Watch(pair)
-    watch.start()
-    yield
-    watch.leave.set()
-    watch.join(PATIENCE_S)
-    assert watch.looks and not watch.both
-
-
-class Watch(threading.Thread):
-    """Reads the role of both all the while; from when one follows the other there must never be two masters."""
-
-    def __init__(self, pair: Pair) -> None:
-        super().__init__(daemon=True)
-        self.pair, self.both, self.looks = pair, 0, 0
-        self.leave = threading.Event()
-
-    def run(self) -> None:
-        while not self.leave.wait(0.02):
-            # One and then the other and the first again, so that a change in between is not taken for two.
-            roles = [redis.role() for redis in (self.pair.swarm, self.pair.k3s, self.pair.swarm)]
-            self.looks += 1
-            self.both += roles == ["master"] * 3
+    return watching(Watch((pair.swarm.role, pair.k3s.role), "master"))
 
 
 def _quoted(text: str) -> str:

@@ -159,7 +159,9 @@ class Postgres:
             [*become(ACCOUNT), *command], cwd=self.folder, check=True, capture_output=True, env=environment()
         )
 
-    def sql(self, statement: str, database: str = DATABASE) -> str:
+    def sql(
+        self, statement: str, database: str = DATABASE, options: str = "-c default_transaction_read_only=off"
+    ) -> str:
         done = subprocess.run(
             [
                 "psql",
@@ -178,7 +180,7 @@ class Postgres:
             capture_output=True,
             text=True,
             check=False,
-            env=environment(PGOPTIONS="-c default_transaction_read_only=off"),
+            env=environment(PGOPTIONS=options),
         )
         if done.returncode:
             raise RuntimeError(done.stderr.strip())

@@ -13,6 +13,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 
 from . import stores
 from .test_switchover_real import SOAK, judge, names, new_fleet
+from .watch import watched
 
 # Records of a handover whose standby is ready: pause, fence, what proves it, promote, repoint, resume.
 HOLDING = range(1, 11)
@@ -56,7 +57,7 @@ def test_clients_go_on_though_nobody_runs_it_again(fleet, at, frozen):
     target, _other = sides(fleet)
     assert "failed" not in fleet.run("standby", target)
     known = len(records(fleet))
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         assert fleet.run("primary", target, die=(at,), dead_man=3 if frozen else 60, frozen=frozen) == {}
         gone_on(load[0])
         stores.until(lambda: len(said_by_dead_man(fleet, known)) == 2, "it has ended")
@@ -72,7 +73,7 @@ def test_where_nothing_is_safe_clients_stay_held_and_it_is_said(fleet):
     target, _other = sides(fleet)
     fleet.run("standby", target)
     known = len(records(fleet))
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         fleet.run("primary", target, die=(4,))
         os.kill(target.postmaster(), signal.SIGSTOP)
         try:
@@ -90,7 +91,7 @@ def test_where_nothing_is_safe_clients_stay_held_and_it_is_said(fleet):
 def test_another_run_may_begin_at_the_same_moment(fleet):
     target, other = sides(fleet)
     fleet.run("standby", target)
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         for one in (target, other):
             fleet.run("primary", target, die=(3,), dead_man=60)
             assert "failed" not in fleet.run("primary", one, dead_man=60)
@@ -139,7 +140,7 @@ def test_a_promotion_that_comes_late_is_not_made(fleet, again, said):
     """It was frozen, and another run has promoted the other one since; with O(again) this one is to take its place after all."""
     target, other = sides(fleet)
     fleet.run("standby", target)
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         fleet.run("primary", target, die=(4,))
         late = late_promotion(fleet, target)
         assert "promote" in names(fleet.run("primary", other))

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
-import subprocess
 
 import pytest
 
 from . import logical_stores, stores
+from .watch import watched
 
 # Of all ways to die: with clients held, and within the fence and the turn.
 SAMPLE = (5, 7, 9, -12)
@@ -39,20 +40,13 @@ class Abiding:
     """For a client that goes past the pooler and takes the defaults that the instance has."""
 
     def __init__(self, postgres):
-        self.port = postgres.port
-
-    def sql(self, statement):
-        where = ["-h", "127.0.0.1", "-p", str(self.port), "-d", stores.DATABASE]
-        command = ["psql", *where, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=stores.environment())
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip())
+        self.sql = functools.partial(postgres.sql, options="")
 
 
 @contextlib.contextmanager
 def under_load(fleet):
     past = [stores.Intruder(Abiding(one), fleet.numbers) for one in (fleet.swarm, fleet.k3s)]
-    with fleet.load(intruders=False) as (writers, _none):
+    with fleet.load(intruders=False) as (writers, _none), watched(fleet):
         for one in past:
             one.start()
         try:
@@ -208,6 +202,29 @@ def test_given_up_and_begun_again(fleet):
         judged = target.sql("SELECT count(*) FROM later")
     assert judged == "0"
     judge(fleet, load, 1)
+
+
+@pytest.mark.skipif(not SOAK, reason="one copy for each way to die")
+def test_killed_at_every_record_from_the_beginning_and_run_again(fleet):
+    """Also where the old one is given up, and where a freeze, the publications and the copy are made."""
+    for at in itertools.count():
+        deaths_in_step = itertools.product([at], (20, 60, 150)) if at % 2 == 0 else ()
+        killed = [killed_from_the_beginning(fleet, death) for death in [(at,), *deaths_in_step]]
+        if not killed[0]:
+            break
+
+
+def killed_from_the_beginning(fleet, death):
+    """Whether the new handover was killed; what gave up the one before was as well, where it had as many records."""
+    target, primary = from_the_older(fleet)
+    fleet.run("standby", target)
+    fleet.run("alone", primary, die=death)
+    names(fleet.run("alone", primary))
+    with under_load(fleet) as load:
+        killed = fleet.run("primary", target, overwrite=True, die=death) == {}
+        assert fleet.run("primary", target, overwrite=True).get("failed") is None, death
+    judge(fleet, load, 1)
+    return killed
 
 
 def test_what_is_refused(fleet):

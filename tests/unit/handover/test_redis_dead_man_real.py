@@ -142,7 +142,7 @@ def test_without_a_name_the_old_one_is_the_master_again(pair):  # noqa: F811 - t
 def test_a_run_that_fails_in_between_says_what_became_of_writes(pair, monkeypatch):  # noqa: F811 - the fixture
     serving, other = sides(pair)
     pair.run("replica", other)
-    with named(serving) as name:
+    with named(serving) as name, redis_stores.watched(pair):
         fault = pair.run("primary", other, clients=name.address, deadline=0)
         assert fault["failed"].startswith("0 s have passed and the step 'demote'") and serving.role() == "master"
         pair.run("primary", other, die=("demote.ok",))

@@ -49,9 +49,9 @@ def test_there_and_back_and_a_second_run_changes_nothing(pair):
         plan = pair.run("primary", pair.k3s, check=True)
         assert names(plan) == ["replicate", "wait_for_sync", "carry_settings", "demote", "promote"]
         assert pair.k3s.role() == "master"
-        assert "carry_settings" in names(pair.run("replica", pair.k3s))
-        assert pair.k3s.ask("CONFIG", "GET", "maxmemory") == "maxmemory\n67108864"
         with redis_stores.watched(pair):
+            assert "carry_settings" in names(pair.run("replica", pair.k3s))
+            assert pair.k3s.ask("CONFIG", "GET", "maxmemory") == "maxmemory\n67108864"
             assert "promote" in names(pair.run("primary", pair.k3s))
             assert not pair.run("primary", pair.k3s)["changed"]
             assert "promote" in names(pair.run("primary", pair.swarm))
@@ -61,7 +61,8 @@ def test_there_and_back_and_a_second_run_changes_nothing(pair):
 def test_the_files_with_the_password_stay_closed_to_others(pair):
     """Redis itself makes them readable by all whenever it writes them."""
     serving, other = sides(pair)
-    assert "promote" in names(pair.run("primary", other))
+    with redis_stores.watched(pair):
+        assert "promote" in names(pair.run("primary", other))
     for redis in (serving, other):
         assert 'requirepass "' in redis.file.read_text()
         assert redis.file.stat().st_mode & 0o777 == 0o600
@@ -97,21 +98,30 @@ echo . >>{folder}/calls
 def test_a_promotion_that_was_killed_after_any_call_is_ended(pair, tmp_path, call):
     serving, other = sides(pair)
     pair.run("replica", other)
-    pair.run("primary", other, die=(2,))
-    assert serving.role() == other.role() == "slave"
     cli = tmp_path / "redis-cli"
     cli.write_text(DEADLY.format(program=shutil.which("redis-cli"), folder=tmp_path, call=call))
     cli.chmod(0o755)
     ends = ["127.0.0.1", str(other.port), "127.0.0.1", str(serving.port)]
-    subprocess.run(
-        ["/bin/sh", "-c", redis_pair_scripts.PROMOTE, "sh", str(pair.password_file), str(pair.folder / "lock"), *ends],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LD_LIBRARY_PATH": pair.libraries},
-        start_new_session=True,
-        check=False,
-    )
-    assert "failed" not in pair.run("primary", other)
-    for redis in (serving, other):
-        redis.restart()
+    with redis_stores.watched(pair):
+        pair.run("primary", other, die=(2,))
+        assert serving.role() == other.role() == "slave"
+        subprocess.run(
+            [
+                "/bin/sh",
+                "-c",
+                redis_pair_scripts.PROMOTE,
+                "sh",
+                str(pair.password_file),
+                str(pair.folder / "lock"),
+                *ends,
+            ],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LD_LIBRARY_PATH": pair.libraries},
+            start_new_session=True,
+            check=False,
+        )
+        assert "failed" not in pair.run("primary", other)
+        for redis in (serving, other):
+            redis.restart()
     assert (serving.role(), other.role()) == ("slave", "master")
 
 
@@ -137,6 +147,30 @@ def test_writes_come_back_on_the_side_that_clients_are_led_to(pair):
         assert "promote" in names(pair.run("released", serving))
         assert serving.ask("SET", "key", "1") == "OK"
         assert not pair.run("released", serving)["changed"]
+
+
+@pytest.mark.skipif(not SOAK, reason="a restart for each way to die")
+def test_killed_at_every_record_from_the_beginning_and_run_again(pair):
+    """The new one has never followed, and has none of the settings."""
+    for at in itertools.count():
+        deaths_in_step = itertools.product([at], (20, 60, 150)) if at % 2 == 0 else ()
+        killed = [killed_from_the_beginning(pair, death) for death in [(at,), *deaths_in_step]]
+        if not killed[0]:
+            break
+
+
+def killed_from_the_beginning(pair, death):
+    """Whether the first of two runs was killed."""
+    assert "failed" not in pair.run("primary", pair.swarm)
+    for words in (("REPLICAOF", "NO", "ONE"), ("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "REWRITE")):
+        pair.k3s.ask(*words)
+    pair.k3s.restart(lost=True)
+    with pair.load() as writers, redis_stores.watched(pair):
+        killed = pair.run("primary", pair.k3s, die=death) == {}
+        result = pair.run("primary", pair.k3s)
+        assert "failed" not in result, (death, result)
+    judge(pair, writers)
+    return killed
 
 
 def test_what_the_new_one_holds_is_not_thrown_away_unasked(pair):

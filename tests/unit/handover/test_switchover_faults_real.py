@@ -14,6 +14,7 @@ import pytest
 
 from . import stores
 from .test_switchover_real import judge, names
+from .watch import watched
 
 FULL = "No space left on device"
 # Small enough to be filled at once, and large enough for a server, its WAL and a copy beside it.
@@ -77,7 +78,7 @@ def test_a_standby_that_lags_is_waited_for_with_no_client_held(fleet):
     fleet.run("standby", fleet.k3s)
     fleet.k3s.sql("ALTER SYSTEM SET recovery_min_apply_delay = '10min'", "postgres")
     fleet.k3s.sql("SELECT pg_reload_conf()", "postgres")
-    with fleet.load(intruders=False) as load:
+    with fleet.load(intruders=False) as load, watched(fleet):
         begin = time.monotonic()
         result = fleet.run("primary", fleet.k3s, max_lag=0, deadline=8)
         took = time.monotonic() - begin
@@ -101,13 +102,14 @@ def test_the_primarys_disk_is_full(fleet):
         fleet.run("standby", fleet.k3s)
         with fleet.load(intruders=False) as load:
             pass
-        give_back = fill(disk)
-        result = fleet.run("primary", fleet.k3s)
-        assert FULL in result["failed"] and "\n" not in result["failed"]
-        assert not fleet.held() and fleet.primary() is fleet.swarm
-        judge(fleet, load, 0)
-        give_back()
-        assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
+        with watched(fleet):
+            give_back = fill(disk)
+            result = fleet.run("primary", fleet.k3s)
+            assert FULL in result["failed"] and "\n" not in result["failed"]
+            assert not fleet.held() and fleet.primary() is fleet.swarm
+            judge(fleet, load, 0)
+            give_back()
+            assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
         judge(fleet, load, 0)
         fleet.k3s.sql("INSERT INTO rows VALUES (0, 'direct', 0, clock_timestamp())")
 
@@ -144,7 +146,7 @@ def test_the_primarys_disk_is_full_while_clients_are_held(fleet, left, fault, ta
     """Nothing of the fence is left, not even what would count from the next restart on, and the other one is no primary."""
     with small_disk(fleet.swarm) as disk:
         fleet.run("standby", fleet.k3s)
-        with fleet.load(intruders=False) as load:
+        with fleet.load(intruders=False) as load, watched(fleet):
             fleet.run("primary", fleet.k3s, die=(1,))
             assert fleet.held()
             give_back, known = fill(disk, but=left), len(records(fleet))
@@ -172,7 +174,7 @@ def test_the_primarys_disk_is_full_while_clients_are_held(fleet, left, fault, ta
 
 def test_the_standbys_disk_is_full(fleet):
     with small_disk(fleet.k3s) as disk:
-        with fleet.load(intruders=False) as load:
+        with fleet.load(intruders=False) as load, watched(fleet):
             give_back = fill(disk, but=8 << 20)  # enough for the instance, not for a copy
             result = fleet.run("standby", fleet.k3s)
             assert "bytes free and needs" in result["failed"] and "\n" not in result["failed"]

@@ -17,6 +17,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.switcho
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 
 from . import stores
+from .watch import watched
 
 # Of all ways to die: with clients held, and within the fence.
 SAMPLE = (7, 9, 11, -17)
@@ -60,7 +61,7 @@ def test_there_and_back_and_a_second_run_changes_nothing(fleet):
     assert names(plan)[-5:] == ["promote", "repoint", "resume", "release", "drop_slot"]
     assert not (fleet.folder / "journal.jsonl").exists()
     assert fleet.k3s.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'rows'") == "0"
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         prepared = fleet.run("standby", fleet.k3s)
         assert names(prepared)[:4] == ["give_credentials", "give_credentials", "make_slot", "seed"]
         assert names(fleet.run("primary", fleet.k3s))[-1] == "drop_slot"
@@ -88,7 +89,7 @@ def test_an_instance_that_is_slow_to_come_back_is_waited_for():
 def test_the_pooler_has_a_name_of_its_own_and_the_way_back_is_given_up(fleet):
     target = fleet.k3s if fleet.primary() is fleet.swarm else fleet.swarm
     name = f"localhost:{target.port}"
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         assert names(fleet.run("primary", target, target_name=name))[-1] == "drop_slot"
         assert f"host=localhost port={target.port}" in fleet.pooler.file.read_text()
         assert fleet.run("primary", target, target_name=name)["steps"] == []
@@ -121,7 +122,7 @@ def test_clients_go_on_where_the_switch_is_given_up(fleet):
     target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     fleet.run("standby", target)
     frozen = target.postmaster()
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         with fleet.open_transaction():
             oldest = primary.sql(
                 "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' ORDER BY xact_start LIMIT 1"
@@ -202,7 +203,7 @@ def test_what_was_fenced_is_waited_for_on_the_way_back(fleet):
     target, serving = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     fleet.run("standby", target)
     journal, wait = fleet.folder / "journal.jsonl", serving.folder / "wait"
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         wait.touch()
         try:
             fleet.run("primary", target, die=(4,))
@@ -225,7 +226,7 @@ def test_one_that_comes_back_on_an_empty_volume_is_refused(fleet):
     """Clients are held by a run that was killed. Whatever is wanted, they are not let go to it, and nothing is copied from it."""
     target, serving = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     fleet.run("standby", target)
-    with fleet.load(intruders=False) as load:
+    with fleet.load(intruders=False) as load, watched(fleet):
         fleet.run("primary", target, die=(1,))
         with serving.on_an_empty_volume():
             for state, wanted in itertools.product(("primary", "released", "standby"), (target, serving)):
@@ -252,7 +253,7 @@ def test_one_that_was_away_for_long_is_seeded_anew_on_the_way_back(fleet):
     """As after a retirement: nothing kept WAL for it, and what it would go on with is gone."""
     primary, away = (fleet.swarm, fleet.k3s) if fleet.primary() is fleet.swarm else (fleet.k3s, fleet.swarm)
     fleet.run("standby", away)
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         with away.down():
             assert names(fleet.run("alone", primary, other=None))[-1] == "remove_credentials"
             for _segment in range(4):
@@ -271,7 +272,7 @@ def test_killed_at_every_record_and_run_again(fleet):
     if not SOAK:
         chosen = [chosen[at] for at in SAMPLE]
     moves = 0
-    with fleet.load() as load:
+    with fleet.load() as load, watched(fleet):
         for number, (target, death) in enumerate(zip(itertools.cycle(sides), chosen)):
             # There is a dead-man, or it has died as well.
             fleet.run("primary", target, die=death, dead_man=60 * (number % 2))
@@ -281,13 +282,31 @@ def test_killed_at_every_record_and_run_again(fleet):
     judge(fleet, load, moves)
 
 
-@pytest.mark.parametrize("after_ms", [100, 300, 600, 1000, 1500] if SOAK else [300])
-def test_killed_while_the_copy_is_made_and_run_again(after_ms):
+def killed_from_the_beginning(*dies):
+    """Two that know nothing of each other; whether the last of these runs was killed. Another one then ends it."""
     fleet = new_fleet(contained=True)
     try:
-        with fleet.load() as load:
-            fleet.run("standby", fleet.k3s, die=(6, after_ms))
-            assert "failed" not in fleet.run("primary", fleet.k3s)
+        with fleet.load() as load, watched(fleet):
+            killed = [fleet.run("primary", fleet.k3s, die=death) == {} for death in dies]
+            result = fleet.run("primary", fleet.k3s)
+            assert "failed" not in result, (dies, result)
         judge(fleet, load, 1)
     finally:
         fleet.end()
+    return killed[-1]
+
+
+@pytest.mark.parametrize("after_ms", [100, 300, 600, 1000, 1500] if SOAK else [300])
+def test_killed_while_the_copy_is_made_and_run_again(after_ms):
+    # In the soak once more, as the copy is waited for.
+    assert killed_from_the_beginning((6, after_ms), *([(1,)] if SOAK else []))
+
+
+@pytest.mark.skipif(not SOAK, reason="two new instances for each way to die")
+def test_killed_at_every_record_from_the_beginning_and_run_again():
+    """Also where credentials, a slot and the copy are made, and where the standby is waited for."""
+    for at in itertools.count():
+        if not killed_from_the_beginning((at,)):
+            break
+        for after_ms in (20, 60, 150) if at % 2 == 0 else ():
+            killed_from_the_beginning((at, after_ms))
