@@ -60,7 +60,7 @@ def _asked(pod: Map) -> int:
         return 0
     spec = pod["spec"]
     kinds = [[_limit(one) for one in spec.get(kind) or []] for kind in ("containers", "initContainers")]
-    return max(sum(kinds[0]), max(kinds[1], default=0))
+    return max([sum(kinds[0]), *kinds[1]])
 
 
 def _limit(container: Map) -> int:

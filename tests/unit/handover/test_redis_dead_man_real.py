@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from . import redis_stores, stores
-from .test_redis_pair_real import SOAK, pair, sides  # noqa: F401 - a fixture
+from .test_redis_pair_real import SOAK, sides
 
 # The last record that the run gets to; a name that led to the new one before, as on the way back.
 HOLDING = ["demote.start", "demote.ok", "promote.start", "promote.ok"]
@@ -63,17 +63,17 @@ def named(*leads_to):
     name.server.close()
 
 
-def said(pair, since):  # noqa: F811 - the fixture
+def said(pair, since):
     return [one for one in records(pair)[since:] if one["step"] == "dead_man"]
 
 
-def records(pair):  # noqa: F811 - the fixture
+def records(pair):
     path = pair.folder / "journal.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.mark.parametrize(("at", "frozen", "back"), KILLS if SOAK else SAMPLE)
-def test_writes_come_back_where_clients_are_led_and_nowhere_else(pair, at, frozen, back):  # noqa: F811 - the fixture
+def test_writes_come_back_where_clients_are_led_and_nowhere_else(pair, at, frozen, back):
     serving, other = sides(pair)
     pair.run("replica", other)
     known, led = len(records(pair)), other if back else serving
@@ -87,7 +87,7 @@ def test_writes_come_back_where_clients_are_led_and_nowhere_else(pair, at, froze
         assert "failed" not in pair.run("primary", other)
 
 
-def test_a_controller_that_does_not_lead_the_name_has_its_writes_back(pair):  # noqa: F811 - the fixture
+def test_a_controller_that_does_not_lead_the_name_has_its_writes_back(pair):
     """The module went well, and whoever ran it died."""
     serving, other = sides(pair)
     known = len(records(pair))
@@ -100,7 +100,7 @@ def test_a_controller_that_does_not_lead_the_name_has_its_writes_back(pair):  # 
         assert said(pair, known)[1]["data"]["reason"] == f"{serving.address} takes writes"
 
 
-def test_one_that_does_is_left_alone(pair):  # noqa: F811 - the fixture
+def test_one_that_does_is_left_alone(pair):
     serving, other = sides(pair)
     with named(serving) as name, redis_stores.watched(pair):
         pair.run("primary", other, clients=name.address, lead_timeout=60, dead_man=60)
@@ -112,7 +112,7 @@ def test_one_that_does_is_left_alone(pair):  # noqa: F811 - the fixture
 
 
 @pytest.mark.parametrize("at", ["demote.ok", "promote.ok"] if SOAK else ["promote.ok"])
-def test_where_it_is_not_seen_where_clients_are_led_writes_stay_refused_and_that_is_said(pair, at):  # noqa: F811
+def test_where_it_is_not_seen_where_clients_are_led_writes_stay_refused_and_that_is_said(pair, at):
     serving, other = sides(pair)
     pair.run("replica", other)
     known = len(records(pair))
@@ -130,7 +130,7 @@ def test_where_it_is_not_seen_where_clients_are_led_writes_stay_refused_and_that
         stores.until(lambda: len(said(pair, known)) == 3, "it has ended")
 
 
-def test_without_a_name_the_old_one_is_the_master_again(pair):  # noqa: F811 - the fixture
+def test_without_a_name_the_old_one_is_the_master_again(pair):
     serving, other = sides(pair)
     pair.run("replica", other)
     with redis_stores.watched(pair):
@@ -139,7 +139,7 @@ def test_without_a_name_the_old_one_is_the_master_again(pair):  # noqa: F811 - t
     assert other.role() == "slave"
 
 
-def test_a_run_that_fails_in_between_says_what_became_of_writes(pair, monkeypatch):  # noqa: F811 - the fixture
+def test_a_run_that_fails_in_between_says_what_became_of_writes(pair, monkeypatch):
     serving, other = sides(pair)
     pair.run("replica", other)
     with named(serving) as name, redis_stores.watched(pair):

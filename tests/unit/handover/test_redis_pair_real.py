@@ -15,15 +15,6 @@ from . import redis_stores, stores
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
 
-@pytest.fixture(scope="module")
-def pair():
-    program, libraries = stores.unpacked("redis-server")
-    assert program, "Redis is missing: run make unit, which unpacks Debian's"
-    made = redis_stores.Pair(program, libraries)
-    yield made
-    made.end()
-
-
 def names(result):
     return [step["name"] for step in result["steps"]]
 
