@@ -44,7 +44,7 @@ def connected(port):
         try:
             return socket.create_connection(("127.0.0.1", port), 10)
         except ConnectionRefusedError:
-            time.sleep(0.05)
+            time.sleep(0.05)  # a port tells nobody that it listens
     raise AssertionError("nobody serves")
 
 
@@ -60,7 +60,7 @@ def refused(port):
             socket.create_connection(("127.0.0.1", port), 10).close()
         except ConnectionRefusedError:
             return True
-        time.sleep(0.05)
+        time.sleep(0.05)  # a socket tells nobody that it is closed to new clients
     return False
 
 
