@@ -1,4 +1,4 @@
-"""The agent: containerd, kubelet, kube-proxy, and the loops that keep this node's network, volumes and GPUs right."""
+"""The agent: containerd, kubelet, kube-proxy, and the loops that keep this node's network and volumes right."""
 
 from __future__ import annotations
 
@@ -90,7 +90,6 @@ class Agent:
         self.settings, self.url = settings, url
         self.children: list[Child] = []
         self.images = containerd.Images(settings)
-        self.gpus = node.declared_gpus()
         self.routes: dict[str, str] = {}
         self.tunnel: wireguard.Tunnel | None = None
         self.balancer: Balancer | None = None
@@ -158,8 +157,7 @@ class Agent:
                 self.routes = network.set_routes(network.wanted_routes(nodes, name), self.routes)
             self.follow_servers(nodes)
             if own:
-                node.advertise(self.api, own, self.gpus)
-                wanted = node.wanted_annotations(self.settings.node_ip, self.gpus)
+                wanted = node.wanted_annotations(self.settings.node_ip)
                 node.annotate(self.api, own, {**wanted, **(self.tunnel.annotations if self.tunnel else {})})
 
     def follow_servers(self, nodes: list[dict[str, Any]]) -> None:

@@ -104,8 +104,14 @@ def test_all_five_nodes_are_ready_with_their_gpu(report: dict[str, t.Any]) -> No
         for condition in node["status"]["conditions"]
         if condition["type"] == "Ready" and condition["status"] == "True"
     }
-    assert ready == {node["name"]: str(node["gpus"]) for node in report["cluster"]["nodes"]}
-    assert len(ready) == 5
+    assert (
+        ready == {node["name"]: str(node["gpus"]) for node in report["cluster"]["nodes"]} == dict.fromkeys(HOSTS, "1")
+    )
+
+
+def test_the_pipeline_has_a_gpu_that_the_device_plugin_gave_it(host) -> None:
+    asked = "curl -sS --fail -H 'Host: rag.sophia.lab' 'http://127.0.0.1/query?question=memory'"
+    assert json.loads(host.check_output(asked))["gpu"] == "GPU-0"
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route["name"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import subprocess
 import typing as t
 
 import pytest
@@ -18,6 +20,7 @@ HOSTS = (
 )
 WHOAMI = "curl -sS --max-time 30 http://127.0.0.1:%s/whoami"
 TICK = "bash -c 'exec 3<>/dev/tcp/127.0.0.1/%s; echo restored >&3; timeout 30 head -n 1 <&3'"
+GPU = "replatform.sophia.ai.gpu"
 FILE = "/var/lib/replatform/swarm-sophia.json"
 
 
@@ -52,12 +55,40 @@ def named(spec: dict[str, t.Any], names: dict[str, str]) -> str:
     return text
 
 
-def test_the_nodes_are_who_they_were(leader: t.Any, kept: dict[str, t.Any]) -> None:
+def kubectl(*arguments: str) -> list[dict[str, t.Any]]:
+    """What the cluster says."""
+    kubeconfig = pathlib.Path(__file__).parents[3] / "artifacts/lab/kubeconfig"
+    command = ["kubectl", "--kubeconfig", str(kubeconfig), "get", *arguments, "-o", "json"]
+    return list(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["items"])
+
+
+@pytest.fixture(name="on_k3s", scope="module")
+def on_k3s_fixture() -> list[str]:
+    """The nodes on which a pod has a GPU."""
+    return [
+        pod["spec"]["nodeName"]
+        for pod in kubectl("pods", "--all-namespaces")
+        for container in pod["spec"]["containers"]
+        if "nvidia.com/gpu" in (container["resources"].get("limits") or {})
+    ]
+
+
+def test_no_gpu_belongs_to_both(leader: t.Any, on_k3s: list[str]) -> None:
+    offered = [node["metadata"]["name"] for node in kubectl("nodes", "--selector", "nvidia.com/gpu.present=true")]
+    assert len(on_k3s) == 1 and offered == on_k3s
+    asked = "docker service ps sophia_rag-pipeline --filter desired-state=running --format '{{.Node}}'"
+    assert len(set(leader.check_output(asked).split()) - set(on_k3s)) == 1
+
+
+def test_the_nodes_are_who_they_were(leader: t.Any, kept: dict[str, t.Any], on_k3s: list[str]) -> None:
     nodes = {one["Description"]["Hostname"]: one for one in listed(leader, "nodes")}
     assert sorted(nodes) == sorted(HOSTS)
     for was in kept["nodes"]:
         spec = nodes[was["hostname"]]["Spec"]
-        assert (spec["Role"], spec["Availability"], spec["Labels"]) == (was["role"], was["availability"], was["labels"])
+        labels = {key: value for key, value in was["labels"].items() if key != GPU}
+        if was["hostname"] in on_k3s:
+            labels[GPU] = "k3s"
+        assert (spec["Role"], spec["Availability"], spec["Labels"]) == (was["role"], was["availability"], labels)
         assert nodes[was["hostname"]]["Status"]["State"] == "ready"
 
 

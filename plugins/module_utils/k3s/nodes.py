@@ -10,14 +10,17 @@ from ansible_collections.sophia.replatform.plugins.module_utils.errors import Re
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.versions import running
 
 GPU = "nvidia.com/gpu"
+# The label with which role nvidia_device_plugin, and NVIDIA's own feature discovery, have a node hand its GPUs out.
+GPU_PRESENT = "nvidia.com/gpu.present"
 _ETCD_ROLE = "node-role.kubernetes.io/etcd"
 _ETCD_VOTER = "EtcdIsVoter"
 
 
 def nodes(listing: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """From C(kubectl get nodes -o json): C({name, ready, gpus, version, address}) a node, by name.
+    """From C(kubectl get nodes -o json): C({name, ready, gpus, hands_out_gpus, version, address}) a node, by name.
 
-    The version is the one the kubelet runs, not the one of a file on disk. C(gpus) counts what is allocatable.
+    The version is the one the kubelet runs, not the one of a file on disk. C(gpus) counts what is allocatable,
+    C(hands_out_gpus) tells whether the node has the label that a device plugin runs by.
     """
     found = []
     for item in listing.get("items", []):
@@ -29,6 +32,7 @@ def nodes(listing: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
                 "name": item["metadata"]["name"],
                 "ready": conditions.get("Ready") == "True",
                 "gpus": int(status.get("allocatable", {}).get(GPU, 0)),
+                "hands_out_gpus": (item["metadata"].get("labels") or {}).get(GPU_PRESENT) == "true",
                 "version": status.get("nodeInfo", {}).get("kubeletVersion"),
                 "address": addresses.get("InternalIP"),
             }
@@ -50,9 +54,14 @@ def node_faults(found: t.Sequence[t.Mapping[str, t.Any]], expected: t.Sequence[t
         if node["version"] != want["version"]:
             faults.append(f"{want['name']} runs {node['version']}, not {want['version']}")
         gpus = want.get("gpus")
-        if gpus is not None and node["gpus"] != int(gpus):
+        if gpus is not None and not offers(node, int(gpus)):
             faults.append(f"{want['name']} offers {node['gpus']} GPUs, not {gpus} (k3s_gpu_count)")
     return faults
+
+
+def offers(node: t.Mapping[str, t.Any], gpus: int) -> bool:
+    """Whether a node of RV(nodes) offers so many GPUs, or none because nothing hands them out there: a Swarm may have them."""
+    return bool(node["gpus"] == gpus or (node["gpus"] == 0 and not node["hands_out_gpus"]))
 
 
 def expected_node(host: t.Mapping[str, t.Any], version: str) -> dict[str, t.Any]:

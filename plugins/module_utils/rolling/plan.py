@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.k3s.nodes import nodes
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.nodes import nodes, offers
 from ansible_collections.sophia.replatform.plugins.module_utils.rolling.drain import is_half_way, is_ready, mark
 
 Raw = t.Mapping[str, t.Any]
@@ -98,7 +98,7 @@ def gate_faults(listing: Raw, node: str, expected: Raw, before: Raw) -> list[str
         faults.append(f"{node} runs {seen['version']}, not {expected['version']}")
     if not _votes(found[node]):
         faults.append(f"{node} is no voter of etcd yet")
-    if expected.get("gpus") is not None and seen["gpus"] != int(expected["gpus"]):
+    if expected.get("gpus") is not None and not offers(seen, int(expected["gpus"])):
         faults.append(f"{node} offers {seen['gpus']} GPUs, not {expected['gpus']}")
     return faults
 

@@ -101,6 +101,12 @@ def unconstrained(spec: Raw) -> dict[str, t.Any]:
     return after
 
 
+def is_kept_off(nodes: t.Iterable[Raw], spec: Raw, kinds: t.Collection[str] = ()) -> bool:
+    """Whether a service with GPUs has to be RV(constrained) because the GPUs of one of the nodes were given away."""
+    given = any(_mark(node) == GIVEN for node in nodes)
+    return given and bool(reserved(spec["TaskTemplate"], kinds)) and CONSTRAINT not in specs.constraints(spec)
+
+
 def _unsafe(world: Raw, node: Raw, kinds: t.Collection[str]) -> str:
     name = _name(node)
     if node["Status"]["State"] != "ready":

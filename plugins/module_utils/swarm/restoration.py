@@ -108,9 +108,10 @@ def options_of(network: Raw) -> dict[str, str]:
 
 
 def created_spec(world: Raw, kept: Raw, name: str) -> dict[str, t.Any]:
-    """The spec that service O(name) is made with: as it was kept, with the IDs of this Swarm."""
+    """The spec that service O(name) is made with: as it was kept, with the IDs of this Swarm, and off GPUs that are not the Swarm's."""
     named = _translated(services(kept)[name], _kept_names(kept), by_name=False)
-    return _translated(named, _world_ids(world), lenient=True, by_name=False)
+    spec = _translated(named, _world_ids(world), lenient=True, by_name=False)
+    return gpu.constrained(spec) if gpu.is_kept_off(world["nodes"], spec) else spec
 
 
 def simulate(world: Raw, step: Step, kept: Raw) -> dict[str, t.Any]:
@@ -150,6 +151,13 @@ def _refused(world: Raw, kept: Raw, wanted: Raw, there: Raw, given: t.Collection
     )
     if absent:
         return f"services are bound to the nodes {', '.join(absent)}, which are not in this Swarm: have them join first"
+    bare = [
+        name
+        for name, spec in old.items()
+        if gpu.is_kept_off(world["nodes"], spec) and "Placement" not in spec["TaskTemplate"]
+    ]
+    if bare:
+        return f"{', '.join(bare)} can't be kept off the GPUs that K3s has: give the spec a Placement with Constraints in the file"
     if differing:
         return (
             f"{', '.join(differing)} are there and not as they were kept: take them out of specs in the file where they are to stay as they are,"

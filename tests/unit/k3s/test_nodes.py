@@ -11,11 +11,12 @@ from ansible_collections.sophia.replatform.plugins.module_utils.k3s.nodes import
 )
 
 V = "v1.35.6+k3s1"
+PRESENT = {"nvidia.com/gpu.present": "true"}
 
 
-def item(name, ready="True", gpus="1", version=V):
+def item(name, ready="True", gpus="1", version=V, labels=None):
     return {
-        "metadata": {"name": name},
+        "metadata": {"name": name, "labels": labels},
         "status": {
             "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}],
             "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
@@ -26,10 +27,10 @@ def item(name, ready="True", gpus="1", version=V):
 
 
 def test_nodes_come_by_name_with_what_the_report_needs():
-    found = nodes({"items": [item("b", gpus=None), item("a")]})
+    found = nodes({"items": [item("b", gpus=None), item("a", labels=PRESENT)]})
     assert found == [
-        {"name": "a", "ready": True, "gpus": 1, "version": V, "address": "10.0.0.1"},
-        {"name": "b", "ready": True, "gpus": 0, "version": V, "address": "10.0.0.1"},
+        {"name": "a", "ready": True, "gpus": 1, "hands_out_gpus": True, "version": V, "address": "10.0.0.1"},
+        {"name": "b", "ready": True, "gpus": 0, "hands_out_gpus": False, "version": V, "address": "10.0.0.1"},
     ]
 
 
@@ -49,12 +50,20 @@ def test_all_as_expected():
         ([item("a", ready="False")], "a is not Ready"),
         ([item("a", ready="Unknown")], "a is not Ready"),
         ([item("a", version="v1.34.0+k3s1")], "a runs v1.34.0+k3s1, not v1.35.6+k3s1"),
-        ([item("a", gpus="0")], "a offers 0 GPUs, not 1 (k3s_gpu_count)"),
+        ([item("a", gpus="0", labels=PRESENT)], "a offers 0 GPUs, not 1 (k3s_gpu_count)"),
         ([item("a", gpus="2")], "a offers 2 GPUs, not 1 (k3s_gpu_count)"),
     ],
 )
 def test_what_is_missing_is_named(there, said):
     assert node_faults(nodes({"items": there}), [{"name": "a", "version": V, "gpus": 1}]) == [said]
+
+
+@pytest.mark.parametrize("labels", [None, {}, {"nvidia.com/gpu.present": "false"}])
+def test_a_node_whose_gpus_nothing_hands_out_may_offer_none(labels):
+    assert (
+        node_faults(nodes({"items": [item("a", gpus="0", labels=labels)]}), [{"name": "a", "version": V, "gpus": 1}])
+        == []
+    )
 
 
 def test_gpus_are_not_checked_without_an_expectation():

@@ -1,4 +1,4 @@
-"""What an agent decides about its own node: routes, volumes, GPUs, cgroups."""
+"""What an agent decides about its own node: routes, volumes, cgroups."""
 
 from __future__ import annotations
 
@@ -91,26 +91,6 @@ def test_only_its_own_released_folders_are_removed(change, wanted):
     volume["spec"]["hostPath"]["path"] = change.get("path", volume["spec"]["hostPath"]["path"])
     volume["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"] = change.get("by", storage.PROVISIONER)
     assert storage.released_here(volume, "one", ROOT) == wanted
-
-
-@pytest.mark.parametrize("text, count", [("2\n", 2), ("", 0), ("none", 0), (None, 0)])
-def test_gpus_are_what_the_lab_declares(tmp_path, text, count):
-    file = tmp_path / "gpus"
-    if text is not None:
-        file.write_text(text)
-    assert node.declared_gpus(file) == count
-
-
-def test_gpus_are_written_again_when_the_kubelet_has_reset_them():
-    good = {"capacity": {node.RESOURCE: "2"}, "allocatable": {node.RESOURCE: "2"}}
-    assert node.status_patch({"status": good}, 2) is None
-    for status in ({}, {**good, "allocatable": {node.RESOURCE: "0"}}):
-        assert node.status_patch({"status": status}, 2) == {"status": good}
-
-
-def test_the_node_says_that_its_gpus_are_simulated():
-    assert node.wanted_annotations("172.31.77.11", 1)[node.SIMULATED] == "1"
-    assert node.SIMULATED not in node.wanted_annotations("172.31.77.11", 0)
 
 
 def test_tokens_are_covered_in_the_shown_command_line():

@@ -274,6 +274,31 @@ def test_too_few_gpus_are_told_in_a_line_and_nothing_is_changed(host):
         assert code == 0 and not server.changes, told
 
 
+def test_without_a_cluster_check_mode_says_what_would_be_handed_over_and_a_run_is_refused(host):
+    code, told = hand_over(host, None, "--check")
+    assert code == 0 and "the GPUs of gpu-1 would be handed over to K3s" in told, told
+    code, told = hand_over(host, None)
+    assert code and "(cutover_kubeconfig) is missing; run phase 2 first" in told
+
+
+def test_gpus_are_not_handed_over_to_a_plugin_that_is_not_named(host):
+    code, told = hand_over(host, None, nvidia_device_plugin_image="")
+    assert code and "nvidia_device_plugin_image is not set" in told and "cutover_gpus: left" in told, told
+
+
+def test_a_swarm_that_is_made_again_gets_the_gpus_that_no_pod_uses(host):
+    with fake_api.cluster([offering("gpu-1", gpu=1), pod("rag", revision="", gpu=True)]) as server:
+        code, told = hand_over(host, server, entry="gpus_spare")
+        assert code == 0 and not server.changes, told
+    with fake_api.cluster([offering("gpu-1", gpu=1)]) as server:
+        code, told = hand_over(host, server, entry="gpus_spare", cutover_gpus="left")
+        assert code == 0 and not server.changes, told
+        code, told = hand_over(host, server, entry="gpus_spare")
+        assert code == 0 and PRESENT not in server.objects["Node", "gpu-1"]["metadata"]["labels"], told
+    code, told = hand_over(host, None, entry="gpus_spare")
+    assert code and "whose the GPUs of gpu-1 are is not known" in told and "-e cutover_gpus=left" in told, told
+
+
 def test_gpus_that_the_swarm_gets_back_are_taken_from_k3s(host):
     with fake_api.cluster([offering("gpu-1", gpu=1)]) as server:
         code, told = hand_over(host, server, entry="gpus_back")

@@ -19,6 +19,7 @@ def node(
     voter: bool | None = None,
     version: str = "v1.35.6+k3s1",
     gpus: int = 0,
+    hands_out: bool = False,
 ) -> Raw:
     conditions = [{"type": "Ready", "status": "True" if ready else "Unknown"}]
     if voter is not None:
@@ -29,7 +30,10 @@ def node(
         "metadata": {
             "name": name,
             "resourceVersion": "7",
-            "labels": {"node-role.kubernetes.io/control-plane": "true"} if server else {},
+            "labels": {
+                **({"node-role.kubernetes.io/control-plane": "true"} if server else {}),
+                **({"nvidia.com/gpu.present": "true"} if hands_out else {}),
+            },
             "annotations": {"other": "kept", **({} if mark is None else {ANNOTATION: mark})},
         },
         "spec": {"podCIDR": "10.42.0.0/24", **({"unschedulable": True} if cordoned else {})},

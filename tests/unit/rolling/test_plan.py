@@ -143,6 +143,8 @@ def listing(renewed="1", **of):
         ({"voter": True}, {}, None),
         ({"gpus": 1}, {"gpus": 2}, "offers 1 GPUs, not 2"),
         ({"gpus": 2}, {"gpus": "2"}, None),
+        ({"hands_out": True}, {"gpus": 2}, "offers 0 GPUs, not 2"),
+        ({}, {"gpus": 2}, None),
     ],
 )
 def test_the_gate(of, expected, fault):

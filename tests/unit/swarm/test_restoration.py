@@ -11,7 +11,7 @@ import swarm_raw as raw
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.stack import observed
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import kept, operations, spare, specs, state
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, kept, operations, spare, specs, state
 
 PARAMS = {"journal": None, "phase": "cutover", "deadline": 60}
 STACK = {"com.docker.stack.namespace": "shop"}
@@ -330,6 +330,46 @@ def test_a_global_service_that_no_node_takes_is_not_waited_for():
     engine = Engine()
     engine.tasks = lambda: [task for task in Engine.tasks(engine) if task["ServiceID"] != "now-shop_logs"]
     assert "as they were kept" in restore(engine, what_was_kept(services))["reason"]
+
+
+def with_a_gpu(**more):
+    db = stack_services()[1]
+    db["Spec"]["TaskTemplate"]["Resources"] = {
+        "Reservations": {"GenericResources": [{"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": 1}}]}
+    }
+    db["Spec"]["TaskTemplate"] |= more
+    return what_was_kept([stack_services()[0], db])
+
+
+@pytest.mark.parametrize("given_then", [False, True])
+def test_a_service_is_kept_off_gpus_that_were_given_away(given_then):
+    what, engine = with_a_gpu(), Engine()
+    plain = copy.deepcopy(what["specs"]["shop_db"])
+    if given_then:
+        what["specs"]["shop_db"] = gpu.constrained(plain)
+    engine.nodes_[1]["Spec"]["Labels"] = {gpu.LABEL: gpu.GIVEN}
+    restore(engine, what)
+    made = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}
+    assert gpu.CONSTRAINT in specs.constraints(made["shop_db"]) and gpu.NOTE in made["shop_db"]["Labels"]
+    assert gpu.CONSTRAINT not in specs.constraints(made["shop_web"])
+    assert restore(engine, what)["steps"] == []
+    back = gpu.unconstrained(made["shop_db"])
+    assert back["Labels"] == plain["Labels"] and specs.constraints(back)[-1] == "node.labels.disk==ssd"
+
+
+def test_no_service_is_kept_off_where_all_gpus_are_the_swarms():
+    engine = Engine()
+    restore(engine, with_a_gpu())
+    assert all(gpu.CONSTRAINT not in specs.constraints(one["Spec"]) for one in engine.services())
+
+
+def test_a_service_that_can_not_be_kept_off_is_named_before_anything_is_made():
+    what, engine = with_a_gpu(), Engine()
+    del what["specs"]["shop_db"]["TaskTemplate"]["Placement"]
+    engine.nodes_[1]["Spec"]["Labels"] = {gpu.LABEL: gpu.GIVEN}
+    with pytest.raises(ReplatformError, match="shop_db can't be kept off"):
+        restore(engine, what)
+    assert engine.writes == 0
 
 
 def test_a_predefined_network_goes_by_its_name_and_is_the_same_afterwards():

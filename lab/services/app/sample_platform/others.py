@@ -26,7 +26,8 @@ def query(parameters: dict[str, str], body: Any) -> Answer:
     if not question:
         raise BadRequest("ask with ?question= or a JSON object with a question")
     found = ask_memory(f"/memories?q={quote(question)}")["memories"]
-    return 200, {"question": question, "sources": found, "gpu": os.environ.get("DOCKER_RESOURCE_NVIDIA-GPU")}
+    given = os.environ.get("DOCKER_RESOURCE_NVIDIA-GPU") or os.environ.get("NVIDIA_VISIBLE_DEVICES")
+    return 200, {"question": question, "sources": found, "gpu": given}
 
 
 def chunk(_parameters: dict[str, str], body: Any) -> Answer:
