@@ -3,6 +3,7 @@
 
 usage: canary.py PORT [--after N] [--fail-every N] [--delay SECONDS] [--exit] [--freeze] [--break FILE]
 
+--after inf serves well until a SIGUSR1 comes.
 --freeze stops the whole process (SIGSTOP), as a node that hangs: its connections stay and nobody answers, the health check neither.
 --break writes what Traefik can not read into FILE when the fault begins, as a hand would that edits at the wrong time.
 """
@@ -17,7 +18,7 @@ import time
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("port", type=int)
-parser.add_argument("--after", type=int, default=0)
+parser.add_argument("--after", type=float, default=0)
 parser.add_argument("--fail-every", type=int, default=0)
 parser.add_argument("--delay", type=float, default=0.0)
 parser.add_argument("--exit", action="store_true")
@@ -34,6 +35,11 @@ def count() -> int:
     with lock:
         served += 1
         return served
+
+
+def go_wrong(*_arguments: object) -> None:
+    """The next request is the first that goes wrong."""
+    options.after = served
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,4 +71,5 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Says nothing: the journal of the host is for others."""
 
 
+signal.signal(signal.SIGUSR1, go_wrong)
 http.server.ThreadingHTTPServer(("127.0.0.1", options.port), Handler).serve_forever()

@@ -1,4 +1,4 @@
-"""After the faults: each was found, traffic was back in time, and a run that was killed left the last safe weight."""
+"""After the faults: each was found, traffic was back in time, a run that was killed left the last safe weight, and what broke later went back too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ EDGE = "docker://replatform-lab-sophia-production-instance"
 STATE = "/var/lib/replatform"
 THEIRS = "/etc/replatform/edge/dynamic/theirs.yml"
 FAULTS = ("two of a hundred are 500", "slow", "crashes", "freezes", "fails while a file of another hand is broken")
+UNDER_GUARD = " (under guard)"
 testinfra_hosts = [EDGE]
 
 
@@ -21,10 +22,16 @@ def journal_fixture(host: t.Any) -> list[dict[str, t.Any]]:
     return [record for record in map(json.loads, lines) if record["phase"] == "cutover"]
 
 
-@pytest.fixture(name="backs")
-def backs_fixture(journal: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+@pytest.fixture(name="all_backs")
+def all_backs_fixture(journal: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """The ways back after a breach."""
     return [record for record in journal if record["event"] == "ok" and "back_ms" in record["data"]]
+
+
+@pytest.fixture(name="backs")
+def backs_fixture(all_backs: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Those that a shift went."""
+    return [record for record in all_backs if not record["data"]["reason"].endswith(UNDER_GUARD)]
 
 
 def test_every_fault_was_found_in_a_watch(backs: list[dict[str, t.Any]]) -> None:
@@ -50,7 +57,24 @@ def test_who_put_the_weight_back_after_a_kill(journal: list[dict[str, t.Any]]) -
     assert fired["event"] == "ok" and fired["data"]["weight"] == 0
 
 
-def test_the_next_run_went_on_to_the_end(host: t.Any) -> None:
-    shares = json.loads(host.check_output("curl -sS http://127.0.0.1:8099/api/http/services/backend@file"))
-    assert [child["weight"] for child in shares["weighted"]["services"]] == [0, 100]
+def test_the_next_run_went_on_to_the_end(host: t.Any, journal: list[dict[str, t.Any]]) -> None:
+    moves = [record["data"] for record in journal if record["step"] == "weight" and record["event"] == "ok"]
+    assert [move["weight"] for move in moves[-4:-1]] == [10, 50, 100]
     assert host.run("systemctl list-units 'replatform-deadman-*' --no-legend").stdout == ""
+
+
+def test_the_guard_brought_back_what_broke_after_it_had_moved(host: t.Any, all_backs: list[dict[str, t.Any]]) -> None:
+    (back,) = (record["data"] for record in all_backs if record["data"]["reason"].endswith(UNDER_GUARD))
+    assert back == all_backs[-1]["data"]
+    assert (back["from_weight"], back["weight"], back["passed"]) == (100, 0, True)
+    assert back["back_ms"] <= 3000
+    verdict = json.loads(host.file(f"{STATE}/traffic/backend.verdict.json").content_string)
+    assert (verdict["service"], verdict["stays"]) == ("backend", "")
+    assert back["reason"] == verdict["reason"] + UNDER_GUARD
+    shares = json.loads(host.check_output("curl -sS http://127.0.0.1:8099/api/http/services/backend@file"))
+    assert [child["weight"] for child in shares["weighted"]["services"]] == [100, 0]
+
+
+def test_nobody_guards_any_more(host: t.Any) -> None:
+    assert not host.file(f"{STATE}/traffic/guard.json").exists
+    assert host.run(f"flock --nonblock {STATE}/traffic/guard.lock true").succeeded
