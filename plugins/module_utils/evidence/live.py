@@ -23,7 +23,8 @@ def look(seen: t.Mapping[str, t.Any], canary: str, amount: t.Callable[[str], t.A
 
     O(seen) has the results of C(nodes) and C(pods) (k8s_info), C(audit) (repo_audit), C(workflows) (find), the content of
     C(run) (see RV(delivered.read_run)), and under C(edges) by host those of C(endpoints), C(weights) and C(queries) (uri) and
-    C(connections) (tcp_probe), in loops. One that is missing was not asked for. O(canary) is the name of the new side at the edge; O(amount) reads a quantity of Kubernetes.
+    C(connections) (tcp_probe), in loops. One that is missing was not asked for. O(canary) is the name of the new side at the edge;
+    O(amount) reads a quantity of Kubernetes.
     """
     why: dict[str, str] = {}
 
@@ -116,8 +117,8 @@ def _queries(items: Items) -> list[dict[str, t.Any]]:
 
 def _items(loops: t.Sequence[Result | None]) -> t.Iterator[tuple[t.Any, Result]]:
     """What loops went through, each with its result."""
-    for loop in loops:
-        for item in (loop or {}).get("results") or []:
+    for loop in filter(None, loops):
+        for item in loop["results"]:
             yield item[item.get("ansible_loop_var", "item")], item
 
 

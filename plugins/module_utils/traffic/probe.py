@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Our own requests to servers, straight past the edge: a reload marks every server up until a check has run. And our own connections."""
+"""Our own requests and connections. Those to servers go straight past the edge: a reload marks every server up until a check has run."""
 
 from __future__ import annotations
 
