@@ -114,9 +114,10 @@ options:
     default: busybox:1.37
   test_command:
     description:
-      - Command of that pod, for an image without busybox. The pages to ask for are its arguments. It exits with 0 when all
-        of them answer, and otherwise prints a line that begins with C(no answer:) for each that does not.
-      - Empty means busybox' C(wget), 5 seconds a page.
+      - Command of that pod, for an image without busybox. Its arguments are what to ask for, pages as C(http://web:8080/health) and
+        connections as C(tcp://feed:9010). It exits with 0 when all of them answer, and otherwise prints a line that begins with
+        C(no answer:) for each that does not.
+      - Empty means busybox' C(wget) and C(nc), 5 seconds each.
     type: list
     elements: str
     default: []

@@ -18,6 +18,16 @@ OPTIONS = yaml.safe_load((HERE / "stacks" / "contract.chart.yaml").read_text(enc
 TRAEFIK = ("--api-versions", "traefik.io/v1alpha1")
 SERVICE = {"image": "any:1", "kind": "Deployment", "replicas": 1, "strategy": {"maxSurge": 1}, "stopGraceSeconds": 10}
 
+# A busybox whose programs reach everything but $DOWN.
+BUSYBOX = """#!/bin/sh
+case $1 in
+  sh) shift; exec sh "$@" ;;
+  wget) [ "$*" != "wget -q -T 5 -O /dev/null $DOWN" ] ;;
+  nc) [ "$*" != "nc -w 5 $DOWN -e busybox true" ] ;;
+  *) exit 2 ;;
+esac
+"""
+
 
 @pytest.fixture(params=[name for name in ("HELM", "HELM4") if os.environ.get(name)])
 def helm(request):
@@ -212,6 +222,28 @@ def test_the_test_pod_asks_every_http_service(render, chart):
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert pod["spec"]["containers"][0]["args"] == ["http://web:8080/health"]
     assert pod["metadata"]["labels"]["replatform.sophia.ai/network-back-end"] == "true"
+
+
+def test_the_test_pod_names_what_does_not_answer(render, chart, tmp_path):
+    listed = [*OPTIONS["services"], {"name": "tool", "group": "jobs", "kind": "tcp", "port": 9010}]
+
+    def listen(values):
+        values["services"]["tool"]["ports"] = [{"name": "tcp-9010", "port": 9010, "protocol": "TCP"}]
+
+    [container] = pods(render(chart(listen, services=listed)))["shop-health"]["containers"]
+    assert container["args"] == ["tcp://tool:9010", "http://web:8080/health"]
+    busybox = tmp_path / "busybox"
+    busybox.write_text(BUSYBOX)
+    busybox.chmod(0o755)
+    for down, printed in {
+        "none": "ok tcp://tool:9010\nok http://web:8080/health\n",
+        "tool 9010": "no answer: tcp://tool:9010\nok http://web:8080/health\n",
+        "http://web:8080/health": "ok tcp://tool:9010\nno answer: http://web:8080/health\n",
+    }.items():
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DOWN": down}
+        command = [*container["command"], *container["args"]]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.returncode) == (printed, 0 if down == "none" else 1), done.stderr
 
 
 def test_the_test_pod_takes_a_command(render, chart):

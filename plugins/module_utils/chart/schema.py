@@ -62,18 +62,22 @@ def of_umbrella(name: str, parts: t.Collection[str], values: t.Iterable[str], wh
                         },
                         "command": {
                             "$ref": "#/definitions/strings",
-                            "description": "Gets the pages to ask for as arguments, and fails unless all answer",
+                            "description": "Gets URLs of http and tcp to ask for as arguments, and fails unless all answer",
                         },
                         "checks": {
                             "type": "array",
                             "items": {
                                 "type": "object",
-                                "required": ["service", "port", "path"],
+                                "required": ["service", "port"],
                                 "additionalProperties": False,
                                 "properties": {
                                     "service": {"type": "string"},
                                     "port": {"$ref": "#/definitions/port"},
-                                    "path": {"type": "string", "pattern": "^/"},
+                                    "path": {
+                                        "type": "string",
+                                        "pattern": "^/",
+                                        "description": "Absent for a service that is asked for a connection alone",
+                                    },
                                 },
                             },
                         },

@@ -12,6 +12,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.evidence.deliver
 from ansible_collections.sophia.replatform.plugins.module_utils.k3s.nodes import nodes as read_nodes
 
 Result = t.Mapping[str, t.Any]
+Items = t.Sequence[t.Tuple[t.Any, Result]]
 #: Labels that name a node's GPU: of NVIDIA's GPU feature discovery, and the one that an inventory may set.
 MODEL_LABELS = ("nvidia.com/gpu.product", "gpu-type")
 MOST_WORDS = 200
@@ -21,8 +22,9 @@ def look(seen: t.Mapping[str, t.Any], canary: str, amount: t.Callable[[str], t.A
     """What is kept of the modules' results in O(seen): figures under their names, and under C(why) the reason of each that is None.
 
     O(seen) has the results of C(nodes) and C(pods) (k8s_info), C(audit) (repo_audit), C(workflows) (find), the content of
-    C(run) (see RV(delivered.read_run)), and under C(edges) by host those of C(endpoints), C(weights) and C(queries) (uri). One that
-    is missing was not asked for. O(canary) is the name of the new side at the edge; O(amount) reads a quantity of Kubernetes.
+    C(run) (see RV(delivered.read_run)), and under C(edges) by host those of C(endpoints), C(weights) and C(queries) (uri) and
+    C(connections) (tcp_probe), in loops. One that is missing was not asked for. O(canary) is the name of the new side at the edge;
+    O(amount) reads a quantity of Kubernetes.
     """
     why: dict[str, str] = {}
 
@@ -41,17 +43,24 @@ def look(seen: t.Mapping[str, t.Any], canary: str, amount: t.Callable[[str], t.A
         "run": read_run(seen["run"]) if seen.get("run") else None,
     }
     edges = seen.get("edges") or {}
-    for name, of, read in (
-        ("endpoints", "endpoints", _endpoints),
-        ("shares", "weights", _shares(canary)),
-        ("queries", "queries", _queries),
+    for name, loops, read in (
+        ("endpoints", ("endpoints", "connections"), _endpoints),
+        ("shares", ("weights",), _shares(canary)),
+        ("queries", ("queries",), _queries),
     ):
-        faults = {host: _fault(results.get(of)) for host, results in edges.items()}
+        asked = {host: [results.get(loop) for loop in loops] for host, results in edges.items()}
+        faults = {host: _fault_of(of) for host, of in asked.items()}
         bad = [f"{host}: {fault or 'it was not asked'}" for host, fault in faults.items() if fault is not None]
         if bad:
             why[name] = "; ".join(bad)
-        found[name] = None if bad or not edges else {host: read(results[of]) for host, results in edges.items()}
+        found[name] = None if bad or not edges else {host: read(list(_items(of))) for host, of in asked.items()}
     return {**found, "why": why}
+
+
+def _fault_of(loops: t.Sequence[Result | None]) -> str | None:
+    """As RV(_fault). A loop through nothing asked nothing, and has no fault where another one asked."""
+    faults = [_fault(loop) for loop in loops if not (loop and loop.get("skipped") and "results" in loop)]
+    return next((fault for fault in faults if fault is not None), None) if faults else ""
 
 
 def _fault(result: Result | None) -> str | None:
@@ -61,7 +70,11 @@ def _fault(result: Result | None) -> str | None:
     if result.get("unreachable") or ("results" not in result and result.get("failed")):
         text = " ".join(str(result.get("msg") or "it failed without a reason").split())
         return text if len(text) <= MOST_WORDS else text[: MOST_WORDS - 1] + "…"
-    lost = [item for item in result.get("results") or [] if item.get("unreachable")]
+    lost = [
+        item
+        for item in result.get("results") or []
+        if item.get("unreachable") or (result.get("failed") and item.get("failed"))
+    ]
     return _fault(lost[0]) if lost else None
 
 
@@ -82,19 +95,14 @@ def _asked(nodes: Result | None, pods: Result, amount: t.Callable[[str], t.Any])
     return capacity.shares(nodes["resources"], pods["resources"], amount)
 
 
-def _endpoints(result: Result) -> list[dict[str, t.Any]]:
-    """The status of each service's answer, None without one (the uri module says -1)."""
+def _endpoints(items: Items) -> list[dict[str, t.Any]]:
+    """Whether each service answers 200 or, as one of TCP, keeps a connection."""
     return [
-        {
-            "name": asked["name"],
-            "url": f"http://{asked['host']}{asked.get('path') or '/'}",
-            "status": item["status"] if isinstance(item.get("status"), int) and item["status"] > 0 else None,
-        }
-        for asked, item in _items(result)
+        {"name": asked["name"], "ok": item.get("open") is True or item.get("status") == 200} for asked, item in items
     ]
 
 
-def _queries(result: Result) -> list[dict[str, t.Any]]:
+def _queries(items: Items) -> list[dict[str, t.Any]]:
     """Whether each answer holds what it has to."""
     return [
         {
@@ -103,23 +111,24 @@ def _queries(result: Result) -> list[dict[str, t.Any]]:
             "ok": item.get("status") == int(asked["query"].get("status", 200))
             and asked["query"]["contains"] in (item.get("content") or ""),
         }
-        for asked, item in _items(result)
+        for asked, item in items
     ]
 
 
-def _items(result: Result) -> t.Iterator[tuple[t.Any, Result]]:
-    """What a loop went through, each with its result."""
-    for item in result["results"]:
-        yield item[item.get("ansible_loop_var", "item")], item
+def _items(loops: t.Sequence[Result | None]) -> t.Iterator[tuple[t.Any, Result]]:
+    """What loops went through, each with its result."""
+    for loop in filter(None, loops):
+        for item in loop["results"]:
+            yield item[item.get("ansible_loop_var", "item")], item
 
 
-def _shares(canary: str) -> t.Callable[[Result], dict[str, float]]:
+def _shares(canary: str) -> t.Callable[[Items], dict[str, float]]:
     """From a service to the percent of its traffic that the edge gives to the new side, as Traefik's API shows its weights."""
     side = re.compile(rf"-{re.escape(canary)}(@\w+)?\Z")
 
-    def read(result: Result) -> dict[str, float]:
+    def read(items: Items) -> dict[str, float]:
         found: dict[str, float] = {}
-        for service in result["json"]:
+        for service in (service for _protocol, item in items for service in item["json"]):
             parts = (service.get("weighted") or {}).get("services") or []
             whole = sum(part.get("weight", 0) for part in parts)
             new = sum(part.get("weight", 0) for part in parts if side.search(part["name"]))

@@ -182,12 +182,10 @@ def _edge(found: Report, wanted: Wanted, why: Report) -> t.Iterator[Measure]:
         _names(f"{name} {words.number(part)} %" for name, part in behind.items() if part < 100),
         lambda figure: f"{words.number(figure)} %",
     )
-    yield _all(
-        "endpoints", _by_name(endpoints, lambda one: one["status"] == 200), source, _mend(why.get("endpoints"), reach)
-    )
+    yield _all("endpoints", _by_name(endpoints), source, _mend(why.get("endpoints"), reach))
     yield _all(
         "rag",
-        _by_name(queries, lambda one: one["ok"]),
+        _by_name(queries),
         source,
         _mend(why.get("queries"), "set evidence_queries, one of which the RAG pipeline answers"),
     )
@@ -250,15 +248,13 @@ def _all(key: str, named: t.Mapping[str, bool] | None, source: str, mend: str) -
     )
 
 
-def _by_name(
-    edges: t.Mapping[str, t.Sequence[Report]] | None, well: t.Callable[[Report], bool]
-) -> dict[str, bool] | None:
+def _by_name(edges: t.Mapping[str, t.Sequence[Report]] | None) -> dict[str, bool] | None:
     """Each by name, well where it is so through every edge."""
     if edges is None:
         return None
     named: dict[str, bool] = {}
     for one in (one for found in edges.values() for one in found):
-        named[one["name"]] = named.get(one["name"], True) and well(one)
+        named[one["name"]] = named.get(one["name"], True) and one["ok"]
     return named
 
 

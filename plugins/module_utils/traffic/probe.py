@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Our own requests to servers, straight past the edge: a reload marks every server up until a check has run."""
+"""Our own requests and connections. Those to servers go straight past the edge: a reload marks every server up until a check has run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def probe(url: str, health: HealthCheck) -> str:
     A server without scheme is that of a TCP route, and has to take a connection.
     """
     if "://" not in url:
-        return _connect(url, health)
+        return connect(url, health.timeout)
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=max(health.timeout, 0.5))
@@ -33,6 +33,30 @@ def probe(url: str, health: HealthCheck) -> str:
         return f"{url}{health.path} does not answer ({exc or type(exc).__name__})"
     finally:
         connection.close()
+
+
+def connect(address: str, timeout: float, held_s: float = 0) -> str:
+    """Why C(host:port) does not take a connection, or closes it within O(held_s) without a word; an empty string when it is open.
+
+    A proxy such as Traefik takes every connection, and closes that for which it has no server.
+    """
+    host, _colon, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=max(timeout, 0.5)) as connection:
+            return "" if not held_s or _stays_open(connection, held_s) else f"{address} closes a connection at once"
+    except OSError as exc:
+        return f"{address} does not take a connection ({exc})"
+
+
+def _stays_open(connection: socket.socket, held_s: float) -> bool:
+    """A server that speaks first is known to be there, and need not be waited for."""
+    connection.settimeout(held_s)
+    try:
+        return bool(connection.recv(1))
+    except socket.timeout:
+        return True
+    except ConnectionError:
+        return False
 
 
 def probe_all(urls: t.Sequence[str], health: HealthCheck) -> dict[str, str]:
@@ -70,12 +94,3 @@ class Probes:
             if self._in_a_row[url] >= 2:
                 fault = said
         return fault
-
-
-def _connect(address: str, health: HealthCheck) -> str:
-    host, _colon, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=max(health.timeout, 0.5)).close()
-    except OSError as exc:
-        return f"{address} does not take a connection ({exc})"
-    return ""

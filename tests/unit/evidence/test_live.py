@@ -45,6 +45,14 @@ WEIGHTS = [
     {"name": "broken@file", "status": "disabled", "weighted": {"services": [{"name": "broken-k3s", "weight": 1}]}},
     {"name": "frontend-k3s-x@file", "status": "enabled", "weighted": {"services": [{"name": "a-k3s-x", "weight": 1}]}},
 ]
+TCP_WEIGHTS = [
+    {
+        "name": "feed@file",
+        "status": "enabled",
+        "weighted": {"services": [{"name": "feed-swarm", "weight": 9}, {"name": "feed-k3s", "weight": 1}]},
+    },
+]
+NOTHING: dict[str, t.Any] = {"skipped": True, "skipped_reason": "No items in the list", "results": []}
 SEEN: dict[str, t.Any] = {
     "nodes": {"resources": [NODE]},
     "pods": {"resources": [pod(container("1", "2Gi"))]},
@@ -53,7 +61,10 @@ SEEN: dict[str, t.Any] = {
     "edges": {
         "edge": {
             "endpoints": {"results": [{"ansible_loop_var": "one", "one": ANSWERS, "status": 200}]},
-            "weights": {"json": WEIGHTS},
+            "connections": {
+                "results": [{"ansible_loop_var": "one", "one": {"name": "feed", "port": 9010}, "open": True}]
+            },
+            "weights": {"results": [{"item": "http", "json": WEIGHTS}, {"item": "tcp", "json": TCP_WEIGHTS}]},
             "queries": {"results": [{"item": QUERY, "status": 200, "content": "was kept"}]},
         }
     },
@@ -71,8 +82,8 @@ def test_every_figure_is_taken() -> None:
         "root_files": 41,
         "workflows": ["/r/.github/workflows/a.yml", "/r/.github/workflows/b.yml"],
         "run": None,
-        "endpoints": {"edge": [{"name": "backend", "url": "http://backend.example/health", "status": 200}]},
-        "shares": {"edge": {"backend": 75.0, "frontend-k3s-x": 0.0}},
+        "endpoints": {"edge": [{"name": "backend", "ok": True}, {"name": "feed", "ok": True}]},
+        "shares": {"edge": {"backend": 75.0, "frontend-k3s-x": 0.0, "feed": 10.0}},
         "queries": {"edge": [{"name": "found", "service": "backend", "ok": True}]},
         "why": {},
     }
@@ -98,7 +109,8 @@ def test_a_result_that_is_none_leaves_a_reason(name: str, result: t.Any, why: st
 
 
 @pytest.mark.parametrize(
-    ("name", "figure"), [("endpoints", "endpoints"), ("weights", "shares"), ("queries", "queries")]
+    ("name", "figure"),
+    [("endpoints", "endpoints"), ("connections", "endpoints"), ("weights", "shares"), ("queries", "queries")],
 )
 def test_an_edge_that_could_not_be_asked_makes_the_figure_none(name: str, figure: str) -> None:
     lost = {"unreachable": True, "msg": "timed out"}
@@ -120,10 +132,40 @@ def test_a_query_needs_its_status_and_its_words(answer: t.Any) -> None:
     assert look(world, "k3s", amount)["queries"]["edge"][0]["ok"] is False
 
 
-def test_no_answer_is_no_status() -> None:
+@pytest.mark.parametrize("status", [-1, None, 301, 503])
+def test_an_endpoint_has_to_answer_200(status: t.Any) -> None:
     world = seen()
-    world["edges"]["edge"]["endpoints"]["results"][0]["status"] = -1
-    assert look(world, "k3s", amount)["endpoints"]["edge"][0]["status"] is None
+    world["edges"]["edge"]["endpoints"]["results"][0]["status"] = status
+    assert [one["ok"] for one in look(world, "k3s", amount)["endpoints"]["edge"]] == [False, True]
+
+
+@pytest.mark.parametrize("said", [{"open": False}, {"msg": "there is no Python"}])
+def test_a_tcp_service_has_to_keep_a_connection(said: t.Any) -> None:
+    world = seen()
+    [item] = world["edges"]["edge"]["connections"]["results"]
+    del item["open"]
+    item.update(said)
+    assert [one["ok"] for one in look(world, "k3s", amount)["endpoints"]["edge"]] == [True, False]
+
+
+def test_services_may_all_be_of_one_kind() -> None:
+    for kind, left in (("endpoints", "feed"), ("connections", "backend")):
+        world = seen()
+        world["edges"]["edge"][kind] = NOTHING
+        found = look(world, "k3s", amount)
+        assert found["endpoints"] == {"edge": [{"name": left, "ok": True}]} and found["why"] == {}
+    world["edges"]["edge"] |= {"endpoints": NOTHING, "queries": NOTHING}
+    found = look(world, "k3s", amount)
+    assert found["why"] == {name: "edge: it was not asked" for name in ("endpoints", "queries")}
+
+
+def test_an_api_that_does_not_answer_leaves_a_reason() -> None:
+    world = seen()
+    weights = world["edges"]["edge"]["weights"]
+    weights["failed"] = True
+    weights["results"][1] = {"item": "tcp", "failed": True, "msg": "refused"}
+    found = look(world, "k3s", amount)
+    assert found["shares"] is None and found["why"] == {"shares": "edge: refused"}
 
 
 def test_the_filter_tells_what_are_no_results() -> None:

@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
+import threading
 import typing as t
 
 import pytest
@@ -36,6 +38,33 @@ fake_api = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(fake_api)
 
 
+class Feed:
+    """An entry point of TCP, which takes connections as Traefik does, and closes them at once where no server C(stands)."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._kept: list[socket.socket] = []
+        self.port = int(self._socket.getsockname()[1])
+        self.stands = True
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        for one in (self._socket, *self._kept):
+            one.close()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                connection, _address = self._socket.accept()
+                if self.stands:
+                    self._kept.append(connection)
+                else:
+                    connection.close()
+        except OSError:
+            return
+
+
 class Edge(http.server.BaseHTTPRequestHandler):
     """The routes and the API of an edge. C(states) are by service, C(weights) are K3s', C(asked) is every request."""
 
@@ -49,8 +78,9 @@ class Edge(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         service = self.headers["Host"].partition(".")[0]
         self.asked.append(f"{self.command} {self.headers['Host']}{self.path}")
-        if self.path.startswith("/api/http/services"):
-            return self._say(200, [self._weighted(name) for name in self.weights])
+        if self.path.startswith("/api/"):
+            of_tcp = self.path.startswith("/api/tcp/")
+            return self._say(200, [self._weighted(name) for name in self.weights if (name == "feed") == of_tcp])
         if self.path.startswith("/query"):
             return self._say(200, {"text": "kept"})
         return self._say(self.states[service], {})
@@ -103,7 +133,8 @@ class Fleet:
         self.folder = folder
         self.artifacts = folder / "artifacts"
         self.states = {service["name"]: 200 for service in SERVICES}
-        self.weights = {service["name"]: 100 for service in SERVICES}
+        self.weights = {name: 100 for name in (*self.states, "feed")}
+        self.feed = Feed()
         self.asked: list[str] = []
         known = {"states": self.states, "weights": self.weights, "asked": self.asked}
         self.edge = LocalHttp(Edge, known)
@@ -114,7 +145,7 @@ class Fleet:
             "evidence_environment": "test",
             "evidence_kubeconfig": str(folder / "kubeconfig"),
             "evidence_repository": str(folder / "repository"),
-            "evidence_services": SERVICES,
+            "evidence_services": [*SERVICES, {"name": "feed", "kind": "tcp", "port": self.feed.port}],
             "evidence_queries": [
                 {"name": "found", "service": "rag-pipeline", "query": {"path": "/query?q=kept", "contains": "kept"}}
             ],
@@ -124,6 +155,10 @@ class Fleet:
             "evidence_requests": 1000,
         }
         self.commit(WORKFLOW, "README.md")
+
+    def stop(self) -> None:
+        self.edge.stop()
+        self.feed.stop()
 
     def commit(self, *names: str) -> None:
         repository = self.folder / "repository"
@@ -208,7 +243,7 @@ def fleet(tmp_path: pathlib.Path) -> t.Iterator[Fleet]:
         (made.artifacts / "report.json").write_text(json.dumps(report, indent=2) + "\n")
         yield made
     finally:
-        made.edge.stop()
+        made.stop()
 
 
 def test_what_can_be_seen_is_looked_at_now_and_nothing_is_changed(fleet: Fleet) -> None:
@@ -225,6 +260,8 @@ def test_what_can_be_seen_is_looked_at_now_and_nothing_is_changed(fleet: Fleet) 
     assert len(foreseen) == 16 and {line.split()[0] for line in foreseen.values()} == {"met"}
     assert "s API, now" in foreseen["Nodes Ready"]
     assert "recorded 23 November 2026" in foreseen["Requests failed"]
+    assert foreseen["Endpoints that answer 200"].startswith("met 3 ")
+    assert "the weights of 3 services" in foreseen["Traffic on K3s"]
     assert foreseen["Cost, node-hours a day"].startswith("met 48 ")
     assert "requests take 12 % of the CPU and 12 % of the memory" in foreseen["Cost, node-hours a day"]
     assert foreseen["Time to build"].startswith("met 5 min 00 s")
@@ -244,6 +281,8 @@ def test_what_can_be_seen_is_looked_at_now_and_nothing_is_changed(fleet: Fleet) 
 def test_what_has_gone_wrong_since_is_told_by_name(fleet: Fleet) -> None:
     fleet.states["web"] = 503
     fleet.weights["web"] = 50
+    fleet.weights["feed"] = 60
+    fleet.feed.stands = False
     fleet.variables["evidence_queries"][0]["query"]["contains"] = "something else"
     fleet.variables["evidence_waived"] = {"share": "a figure that was measured is judged all the same"}
     fleet.commit(OLD, *(f"report-{number}.md" for number in range(100)))
@@ -252,8 +291,8 @@ def test_what_has_gone_wrong_since_is_told_by_name(fleet: Fleet) -> None:
     assert code == 2, printed
     missed = {criterion: line for criterion, line in lines(printed).items() if line.startswith("MISSED")}
     for criterion, words in {
-        "Endpoints that answer 200": ("MISSED 1 ", "web"),
-        "Traffic on K3s": ("MISSED 50 %", "web 50 %"),
+        "Endpoints that answer 200": ("MISSED 1 ", "not so: web, feed"),
+        "Traffic on K3s": ("MISSED 50 %", "web 50 %, feed 60 %"),
         "RAG pipeline, queries answered": ("MISSED 0 ", "found"),
         "Files in the repository": ("MISSED 101 ",),
         "Workflows that deliver": ("MISSED 2 ", OLD),
@@ -272,7 +311,7 @@ def test_what_can_not_be_measured_is_missed_and_says_what_to_do(tmp_path: pathli
     try:
         code, printed = fleet.verify(None)
     finally:
-        fleet.edge.stop()
+        fleet.stop()
     assert code == 2, printed
     shown = lines(printed)
     assert len(shown) == 16, printed
@@ -293,3 +332,10 @@ def test_a_question_to_nobody_is_refused(fleet: Fleet) -> None:
     code, printed = fleet.verify(None)
     assert code == 2
     assert "evidence_queries: ragpipeline not in evidence_services" in printed
+    fleet.variables["evidence_queries"][0]["service"] = "feed"
+    fleet.variables["evidence_services"] = [{"name": "feed", "kind": "tcp"}]
+    code, printed = fleet.verify(None)
+    assert code == 2 and "evidence_queries: feed not in evidence_services, or not of kind http there" in printed
+    fleet.variables["evidence_queries"] = []
+    code, printed = fleet.verify(None)
+    assert code == 2 and "evidence_services: feed of kind tcp without port" in printed

@@ -1,4 +1,5 @@
-{{- /* The pod of "helm test": it asks every service of .Values.tests.checks for its page of health; takes the root. */}}
+{{- /* The pod of "helm test": it asks every service of .Values.tests.checks for its page of health, or for a connection
+where it has none; takes the root. */}}
 {{- define "workload.tests" -}}
 {{- $root := . }}
 {{- $services := include "workload.all" . | fromJson }}
@@ -6,7 +7,7 @@
 {{- $urls := list }}
 {{- range .Values.tests.checks }}
 {{- if hasKey $services .service }}
-{{- $urls = append $urls (printf "http://%s:%v%s" .service .port .path) }}
+{{- $urls = append $urls (printf "%s://%s:%v%s" (ternary "http" "tcp" (hasKey . "path")) .service .port (.path | default "")) }}
 {{- end }}
 {{- end }}
 {{- with $urls }}
@@ -49,9 +50,17 @@ spec:
         - sh
         - -c
         - |
+          # Some busybox know no "nc -z"; a program that follows upon the connection they all know.
+          ask() {
+            address=${1#tcp://}
+            case $1 in
+              tcp://*) busybox nc -w 5 "${address%:*}" "${address##*:}" -e busybox true ;;
+              *) busybox wget -q -T 5 -O /dev/null "$1" ;;
+            esac
+          }
           failed=0
           for url; do
-            if busybox wget -q -T 5 -O /dev/null "$url"; then echo "ok $url"; else echo "no answer: $url"; failed=1; fi
+            if ask "$url"; then echo "ok $url"; else echo "no answer: $url"; failed=1; fi
           done
           exit "$failed"
         - health
