@@ -40,7 +40,7 @@ def plan(
         host = k3s_hosts.get(node, node) if node else ""
         if host in used:
             both.append(f"{host} has {', '.join(sorted(used[host]))} of the Swarm and {_name(pod)} of K3s on its GPUs")
-        if not _is_ready(pod):
+        if not node:
             waiting.append(_name(pod))
     free = sorted(host for host in counts if host not in used)
     faults = [f"{one}: scale one of them down" for one in both]
@@ -50,13 +50,13 @@ def plan(
         faults.append(
             f"K3s is asked for {sum(asked.values())} GPUs ({', '.join(f'{name} {count}' for name, count in sorted(asked.items()))}), and the "
             f"hosts whose GPUs the Swarm does not use have {there} ({', '.join(free) or 'none'}){'; ' + held if held else ''}: scale the "
-            "Swarm's service down by docker service scale, add a host to group gpu, or ask for fewer"
+            "Swarm's service down by docker service scale or K3s' by kubectl scale, or add a host to group gpu"
         )
     return {"free": free, "waiting": sorted(waiting), "faults": faults}
 
 
 def _asked(pod: Map) -> int:
-    if (pod.get("status") or {}).get("phase") in _ENDED:
+    if (pod.get("status") or {}).get("phase") in _ENDED or "deletionTimestamp" in pod["metadata"]:
         return 0
     spec = pod["spec"]
     kinds = [[_limit(one) for one in spec.get(kind) or []] for kind in ("containers", "initContainers")]
@@ -65,11 +65,6 @@ def _asked(pod: Map) -> int:
 
 def _limit(container: Map) -> int:
     return int(((container.get("resources") or {}).get("limits") or {}).get(RESOURCE, 0))
-
-
-def _is_ready(pod: Map) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _name(pod: Map) -> str:

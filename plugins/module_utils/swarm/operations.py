@@ -222,6 +222,10 @@ class Restoration(SwarmOperation):
         return restoration.simulate(world, step, self.kept)
 
     def write(self, step: Step) -> None:
+        if step.name == "constrain":
+            (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
+            post_service(self.client, service, gpu.spec_after(step.name, service["Spec"]))
+            return
         kind = step.name.partition("_")[2]
         if kind == "service":
             create_service(self.client, restoration.created_spec(self.world, self.kept, step.data["service"]))

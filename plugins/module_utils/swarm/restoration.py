@@ -53,6 +53,9 @@ def next_step(world: Raw, kept: Raw, given: t.Collection[str]) -> Decision:
         if name not in there:
             return Step("create_service", {"service": name})
     for name in wanted:
+        if gpu.is_kept_off(world["nodes"], there[name]["Spec"]):
+            return Step("constrain", {"service": name})
+    for name in wanted:
         waiting = _waiting(world, there[name])
         if waiting:
             return Step("wait_for_service", {"service": name, **waiting}, changes=False)
@@ -121,6 +124,9 @@ def simulate(world: Raw, step: Step, kept: Raw) -> dict[str, t.Any]:
     if kind in KINDS:
         name = step.data[kind]
         after[kind].append({"Id": f"new-{name}", "Name": name, "Spec": {"Name": name}})
+    elif step.name == "constrain":
+        (service,) = [one for one in after["services"] if one["Spec"]["Name"] == step.data["service"]]
+        service["Spec"] = gpu.constrained(service["Spec"])
     elif step.name == "create_service":
         name = step.data["service"]
         after["services"].append({"ID": f"new-{name}", "Spec": created_spec(world, kept, name)})

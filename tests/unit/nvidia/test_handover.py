@@ -38,6 +38,13 @@ def test_a_host_that_both_sides_use_is_named():
     assert fault == "h1 has rag of the Swarm and rag-a of K3s on its GPUs: scale one of them down"
 
 
+def test_a_pod_that_is_ending_asks_for_nothing_and_one_that_has_a_node_waits_for_no_gpu():
+    ending = pod("rag-old", node="k3s-1", phase="Running")
+    ending["metadata"]["deletionTimestamp"] = "2026-11-29T12:00:00Z"
+    broken = pod("rag-new", node="k3s-1", phase="Running", ready=False)
+    assert plan([], [ending, broken], {}, K3S, {"h1": 1}) == {"free": ["h1"], "waiting": [], "faults": []}
+
+
 def test_pods_that_have_ended_ask_for_nothing_and_without_a_swarm_all_hosts_are_free():
     pods = [pod("old", gpus=9, phase="Succeeded"), pod("rag", node="k3s-2", phase="Running", ready=True)]
     assert plan([], pods, {}, K3S, {"h1": 1, "h2": 1}) == {"free": ["h1", "h2"], "waiting": [], "faults": []}

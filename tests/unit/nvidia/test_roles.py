@@ -286,16 +286,60 @@ def test_gpus_are_not_handed_over_to_a_plugin_that_is_not_named(host):
     assert code and "nvidia_device_plugin_image is not set" in told and "cutover_gpus: left" in told, told
 
 
+def test_what_the_gate_refuses_is_told_and_the_node_gets_no_label(host):
+    privileged = [
+        {"Name": "/agent", "Config": {"Env": ["NVIDIA_VISIBLE_DEVICES=all"]}, "HostConfig": {"Privileged": True}}
+    ]
+    (host.folder / "containers").write_text(json.dumps(privileged))
+    info = json.dumps({"Swarm": {"LocalNodeState": "inactive"}, "GenericResources": None})
+    (host.folder / "info").write_text(info)
+    host.program(
+        "docker",
+        f"""cd {host.folder}
+        case "$1" in
+        ps) echo agent ;;
+        inspect) cat containers ;;
+        info) cat info ;;
+        esac""",
+    )
+    with fake_api.cluster([node("gpu-1", gpu=0)]) as server:
+        code, told = hand_over(host, server, "--check")
+        assert code == 0 and "K3s would offer the GPUs of gpu-1" in told and not server.changes, told
+        code, told = hand_over(host, server)
+        assert code and "agent" in told and "rescued=1" in told and not server.changes, told
+
+
+def test_gpus_that_k3s_offers_while_the_swarm_uses_them_are_refused(host):
+    with fake_api.cluster([offering("gpu-1", gpu=1)]) as server:
+        busy = {"free": [], "faults": [], "waiting": []}
+        code, told = hand_over(host, server, __cutover_gpus=busy)
+        assert code and "K3s offers the GPUs of gpu-1, and a task of the Swarm has one" in told, told
+        assert not server.changes
+
+
+def test_a_node_that_offers_less_than_its_host_has_is_looked_after(host):
+    with fake_api.cluster([offering("gpu-1", gpu=0)]) as server:
+        code, told = hand_over(host, server)
+        assert code and "Bring the plugin to the cluster] " in told, told  # which the stand-in can not make
+
+
 def test_a_swarm_that_is_made_again_gets_the_gpus_that_no_pod_uses(host):
     with fake_api.cluster([offering("gpu-1", gpu=1), pod("rag", revision="", gpu=True)]) as server:
         code, told = hand_over(host, server, entry="gpus_spare")
         assert code == 0 and not server.changes, told
+    with fake_api.cluster([node("gpu-1", gpu=0), pod("rag", revision="", gpu=True)]) as server:
+        code, told = hand_over(host, server, "-v", entry="gpus_spare")
+        assert code == 0 and '"cutover_gpus_kept": true' in told and not server.changes, told
     with fake_api.cluster([offering("gpu-1", gpu=1)]) as server:
         code, told = hand_over(host, server, entry="gpus_spare", cutover_gpus="left")
         assert code == 0 and not server.changes, told
         code, told = hand_over(host, server, entry="gpus_spare")
         assert code == 0 and PRESENT not in server.objects["Node", "gpu-1"]["metadata"]["labels"], told
+        code, told = hand_over(host, server, entry="gpus_spare", cutover_swarm_hosts=["other"])
+        assert code == 0, told
+    (host.folder / "kubeconfig").unlink()
     code, told = hand_over(host, None, entry="gpus_spare")
+    assert code and "(cutover_kubeconfig) is missing" in told, told
     assert code and "whose the GPUs of gpu-1 are is not known" in told and "-e cutover_gpus=left" in told, told
 
 

@@ -357,6 +357,14 @@ def test_a_service_is_kept_off_gpus_that_were_given_away(given_then):
     assert back["Labels"] == plain["Labels"] and specs.constraints(back)[-1] == "node.labels.disk==ssd"
 
 
+def test_a_service_that_is_there_is_kept_off_too():
+    what, engine = with_a_gpu(), Engine()
+    restore(engine, what)
+    engine.nodes_[1]["Spec"]["Labels"] = {gpu.LABEL: gpu.GIVEN}
+    told = restore(engine, what, check_mode=True)
+    assert [step["name"] for step in told["steps"]] == ["constrain"] and told["steps"][0]["service"] == "shop_db"
+
+
 def test_no_service_is_kept_off_where_all_gpus_are_the_swarms():
     engine = Engine()
     restore(engine, with_a_gpu())
