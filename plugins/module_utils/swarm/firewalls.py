@@ -15,7 +15,7 @@ _SERVICE = "docker-swarm"
 _OF_SERVICE = {(2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp")}
 _SIMPLE = re.compile(r"([\d,:]+)(?:/(tcp|udp))?$")
 _RICH = re.compile(
-    r'rule (?:family="\w+" )?(?:source (?:address|ipset)="[^"]+" )?port port="([\d-]+)" protocol="(\w+)" accept$'
+    r'rule (?:priority="-?\d+" )?(?:family="\w+" )?(?:source (?:address|ipset)="[^"]+" )?port port="([\d-]+)" protocol="(\w+)" accept$'
 )
 
 

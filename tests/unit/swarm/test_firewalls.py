@@ -86,6 +86,12 @@ def test_rules_of_firewalld() -> None:
     assert [one["kind"] for one in firewalls.in_firewalld(ZONES, without, False)] == ["port", "port"]
 
 
+def test_a_rich_rule_with_a_priority_is_one_of_the_swarm_too() -> None:
+    rule = 'rule priority="-5" family="ipv4" source address="10.0.0.0/24" port port="2377" protocol="tcp" accept'
+    (found,) = firewalls.in_firewalld(f"public (active)\n  rich rules: \n\t{rule}\n", PORTS, False)
+    assert firewalls.command(found, True) == ["firewall-cmd", "--zone=public", f"--add-rich-rule={rule}"]
+
+
 def test_the_words_to_take_a_rule_out_and_back() -> None:
     rule = {"tool": "ufw", "rule": "allow 2377/tcp comment 'of the Swarm'"}
     assert firewalls.command(rule, False) == ["ufw", "--force", "delete", "allow", "2377/tcp"]
