@@ -14,16 +14,8 @@ description:
     None is repeated.
   - Fails when fewer than O(min_success_rate) percent went well, or when the 99th percentile is above O(max_p99), so that it can stand as a gate.
   - Role C(prober) asks all the time and keeps what it counted; this module asks once and returns it.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check_mode and return changed status prediction without modifying target; it asks there too.
-  diff_mode:
-    support: none
-    description: Will return details on what has changed; nothing ever has.
-  idempotent:
-    support: full
-    description: It changes nothing.
+extends_documentation_fragment:
+  - sophia.replatform.reads
 options:
   url:
     description: What to ask, such as C(http://127.0.0.1/health).

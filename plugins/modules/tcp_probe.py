@@ -6,22 +6,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: tcp_probe
 short_description: See whether a TCP service takes a connection and keeps it open
-version_added: 0.1.0
+version_added: 0.2.0
 author: The sophia.replatform maintainers (@sophia-ai)
 description:
   - Opens a connection from the host it runs on, says nothing, and fails where none is taken, or where it is closed within O(held) without
     a byte. A proxy such as Traefik takes connections of its own accord, and closes those for which it has no server.
   - A service that speaks first answers at once; on one that waits for its client the module waits for O(held).
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check_mode and return changed status prediction without modifying target; it asks there too.
-  diff_mode:
-    support: none
-    description: Will return details on what has changed; nothing ever has.
-  idempotent:
-    support: full
-    description: It changes nothing.
+extends_documentation_fragment:
+  - sophia.replatform.reads
 options:
   host:
     description: Where the service is.

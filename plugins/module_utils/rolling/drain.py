@@ -13,6 +13,7 @@ import json
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.sophia.replatform.plugins.module_utils.k3s.nodes import GPU
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.rolling import budgets as pdb
 from ansible_collections.sophia.replatform.plugins.module_utils.rolling import pods as pods_
@@ -56,7 +57,7 @@ def next_step(world: Raw, wanted: Wanted) -> Decision:
 
 
 def mark(node: Raw) -> dict[str, str] | None:
-    """What our annotation says (C(reason), C(fault), C(since)); None without one."""
+    """What our annotation says (C(reason), C(fault), C(since), C(gpus)); None without one. C(gpus) is what the node offered before."""
     text = (node["metadata"].get("annotations") or {}).get(ANNOTATION)
     if text is None:
         return None
@@ -65,7 +66,7 @@ def mark(node: Raw) -> dict[str, str] | None:
     except ValueError:
         said = None
     said = said if isinstance(said, dict) else {"reason": text}
-    return {key: str(said.get(key) or "") for key in ("reason", "fault", "since")}
+    return {key: str(said.get(key) or "") for key in ("reason", "fault", "since", "gpus")}
 
 
 def is_cordoned(node: Raw) -> bool:
@@ -111,7 +112,8 @@ def simulate(world: Raw, step: Step) -> dict[str, t.Any]:
 
 def annotation(step: Step, now: str) -> str:
     """The text of the annotation for a step that cordons or annotates."""
-    said = {"reason": step.data["reason"], "fault": step.data.get("fault", ""), "since": now}
+    noted = {key: step.data.get(key, "") for key in ("fault", "gpus")}
+    said = {"reason": step.data["reason"], **noted, "since": now}
     return json.dumps({key: value for key, value in said.items() if value}, sort_keys=True)
 
 
@@ -130,18 +132,19 @@ def _cordoned(node: Raw, wanted: Wanted) -> Decision:
     data = {"node": name, "reason": wanted.reason, **({"fault": wanted.fault} if wanted.fault else {})}
     if wanted.fault and not is_half_way(node):
         return Done(f"{name} is not cordoned by us, so there is nothing to add the fault to")
+    offered = {"gpus": count} if (count := node.get("status", {}).get("allocatable", {}).get(GPU, "0")) != "0" else {}
     if not is_cordoned(node):
-        return Step("cordon", data)
+        return Step("cordon", {**data, **offered})
     said = mark(node)
     if said is None:
         if wanted.adopt:
-            return Step("adopt", data)
+            return Step("adopt", {**data, **offered})
         return Refused(
             f"{name} was cordoned by somebody else: ask why, then run kubectl uncordon {name}, or take it over with adopt"
         )
     reason = wanted.reason or said["reason"]
     if (reason, wanted.fault) != (said["reason"], said["fault"]):
-        return Step("annotate", {**data, "reason": reason})
+        return Step("annotate", {**data, "reason": reason, **({"gpus": said["gpus"]} if said["gpus"] else {})})
     return Done(f"{name} is cordoned")
 
 

@@ -98,6 +98,8 @@ def gate_faults(listing: Raw, node: str, expected: Raw, before: Raw) -> list[str
         faults.append(f"{node} runs {seen['version']}, not {expected['version']}")
     if not _votes(found[node]):
         faults.append(f"{node} is no voter of etcd yet")
+    # What offered some before the change, by whosever device plugin, has to offer them again.
+    seen["hands_out_gpus"] |= bool((mark(found[node]) or {}).get("gpus"))
     if expected.get("gpus") is not None and not offers(seen, int(expected["gpus"])):
         faults.append(f"{node} offers {seen['gpus']} GPUs, not {expected['gpus']}")
     return faults

@@ -42,6 +42,7 @@ class SwarmOperation:
 
     def __init__(self, client: t.Any) -> None:
         self.client = client
+        self.world: Raw = {}
 
     def observe(self) -> dict[str, t.Any]:
         with api_errors("read the Swarm"):
@@ -66,6 +67,11 @@ class SwarmOperation:
     def write(self, step: Step) -> None:
         raise NotImplementedError
 
+    def post_gpu_spec(self, step: Step) -> None:
+        """Write what a step of RV(gpu) makes of a service, from the spec that was decided on: a change in between is a conflict and not lost."""
+        (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
+        post_service(self.client, service, gpu.spec_after(step.name, service["Spec"]))
+
     def _still(self, step: Step) -> bool:
         decision = self.next_step(self.observe())
         return isinstance(decision, Step) and decision.name == step.name
@@ -78,7 +84,6 @@ class Drain(SwarmOperation):
         super().__init__(client)
         self.wanted = wanted
         self.move_timeout = move_timeout
-        self.world: Raw = {}
         self.waited: Counter[tuple[str, str]] = Counter()
         self.late: set[tuple[str, str]] = set()
 
@@ -201,7 +206,6 @@ class Restoration(SwarmOperation):
         self.kept = kept
         self.values = values
         self.foresee = foresee
-        self.world: Raw = {}
 
     def observe(self) -> dict[str, t.Any]:
         world = super().observe()
@@ -223,8 +227,7 @@ class Restoration(SwarmOperation):
 
     def write(self, step: Step) -> None:
         if step.name == "constrain":
-            (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
-            post_service(self.client, service, gpu.spec_after(step.name, service["Spec"]))
+            self.post_gpu_spec(step)
             return
         kind = step.name.partition("_")[2]
         if kind == "service":
@@ -265,7 +268,6 @@ class Spare(SwarmOperation):
         super().__init__(client)
         self.service = service
         self.wanted = wanted
-        self.world: Raw = {}
         self.simulate = spare.simulate
 
     def observe(self) -> dict[str, t.Any]:
@@ -290,7 +292,6 @@ class Gpu(SwarmOperation):
         self.node = node
         self.state = state
         self.kinds = frozenset(kinds)
-        self.world: Raw = {}
         self.simulate = gpu.simulate
 
     def observe(self) -> dict[str, t.Any]:
@@ -304,8 +305,7 @@ class Gpu(SwarmOperation):
 
     def write(self, step: Step) -> None:
         if "service" in step.data:
-            (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
-            post_service(self.client, service, gpu.spec_after(step.name, service["Spec"]))
+            self.post_gpu_spec(step)
             return
         (node,) = drain.find(self.world, self.node)
         self.client.update_node(node["ID"], node["Version"]["Index"], gpu.spec_after(step.name, node["Spec"]))

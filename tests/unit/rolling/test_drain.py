@@ -49,6 +49,21 @@ def test_an_empty_node_is_only_cordoned():
     assert names(raw.world(), wanted()) == ["cordon"]
 
 
+def test_what_gpus_it_offered_is_noted_until_it_is_released():
+    for_fault = wanted("cordoned", fault="offers 0 GPUs, not 2")
+    steps, _end, after = walk(raw.world(raw.node(gpus=2)), wanted())
+    assert steps[0].data["gpus"] == "2"
+    after["node"]["status"]["allocatable"] = {}
+    _steps, _end, after = walk(after, for_fault)
+    assert drain.mark(after["node"]) == {"reason": "reboot", "fault": for_fault.fault, "since": "", "gpus": "2"}
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_what_is_adopted_is_noted_too(gpus):
+    (step,), _end, _after = walk(raw.world(raw.node(cordoned=True, gpus=gpus)), wanted("cordoned", adopt=True))
+    assert step.name == "adopt" and step.data.get("gpus") == ("2" if gpus else None)
+
+
 def test_a_second_run_does_nothing():
     _steps, _end, after = walk(raw.world(pods=[raw.pod("web")]), wanted())
     assert names(after, wanted()) == []
@@ -173,7 +188,7 @@ def test_the_next_run_takes_the_fault_away():
 
 @pytest.mark.parametrize("text", ["", "by hand", "[1]", "{", '{"reason": null}'])
 def test_an_annotation_that_is_not_ours_in_form_is_still_a_mark(text):
-    assert set(drain.mark(raw.node(mark=text))) == {"reason", "fault", "since"}
+    assert set(drain.mark(raw.node(mark=text))) == {"reason", "fault", "since", "gpus"}
 
 
 def test_an_unknown_node_is_refused():

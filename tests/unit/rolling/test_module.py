@@ -89,7 +89,7 @@ def test_a_fault_is_told_on_the_node_without_forgetting_when_it_began(cluster):
     there.steps()
     began = drain.mark(there.state["nodes"][0])["since"]
     assert there.steps(state="cordoned", reason="", fault="no GPU") == ["annotate"]
-    assert drain.mark(there.state["nodes"][0]) == {"reason": "reboot", "fault": "no GPU", "since": began}
+    assert drain.mark(there.state["nodes"][0]) == {"reason": "reboot", "fault": "no GPU", "since": began, "gpus": ""}
 
 
 def test_no_request_deletes_anything(cluster):

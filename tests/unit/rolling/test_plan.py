@@ -145,6 +145,9 @@ def listing(renewed="1", **of):
         ({"gpus": 2}, {"gpus": "2"}, None),
         ({"hands_out": True}, {"gpus": 2}, "offers 0 GPUs, not 2"),
         ({}, {"gpus": 2}, None),
+        ({"mark": json.dumps({"reason": "reboot", "gpus": "2"})}, {"gpus": 2}, "offers 0 GPUs, not 2"),
+        ({"mark": json.dumps({"reason": "reboot", "gpus": "2"}), "gpus": 2}, {"gpus": 2}, None),
+        ({"mark": json.dumps({"reason": "reboot"})}, {"gpus": 2}, None),
     ],
 )
 def test_the_gate(of, expected, fault):

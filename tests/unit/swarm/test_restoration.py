@@ -126,27 +126,40 @@ class Engine:
     def create_config(self, name, data, labels):
         self._write("config", {"ID": f"now-{name}", "Spec": {"Name": name}}, (data, labels))
 
-    def _url(self, path):
-        assert path == "/services/create"
-        return path
+    def _url(self, path, *named):
+        return path.format(*named)
 
-    def _post_json(self, _url, data, headers):
+    def _post_json(self, url, data, headers=None, params=None):
+        if url != "/services/create":
+            return self._update(url, data, params)
         networks = {one["Id"] for one in self.things["network"]}
         assert {one["Target"] for one in data["TaskTemplate"].get("Networks", [])} <= networks | {"host"}
         assert not headers
-        self._write("service", {"ID": f"now-{data['Name']}", "Spec": data}, None)
+        self._write("service", {"ID": f"now-{data['Name']}", "Version": {"Index": 1}, "Spec": data}, None)
+
+    def _update(self, url, spec, params):
+        (service,) = [one for one in self.things["service"] if url == f"/services/{one['ID']}/update"]
+        assert params == {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
+        self._dying(lambda: service.update(Spec=copy.deepcopy(spec), Version={"Index": params["version"] + 1}))
 
     def _result(self, _answer, _json):
         return {}
 
     def _write(self, kind, thing, how):
+        name = thing.get("Name") or thing["Spec"]["Name"]
+
+        def make():
+            assert name not in {one.get("Name") or one["Spec"]["Name"] for one in self.things[kind]}, "made twice"
+            self.things[kind].append(copy.deepcopy(thing))
+            self.made[name] = how
+
+        self._dying(make)
+
+    def _dying(self, write):
         number, self.writes = self.writes, self.writes + 1
         if number == self.die_at and not self.after:
             raise Killed
-        name = thing.get("Name") or thing["Spec"]["Name"]
-        assert name not in {one.get("Name") or one["Spec"]["Name"] for one in self.things[kind]}, "made twice"
-        self.things[kind].append(copy.deepcopy(thing))
-        self.made[name] = how
+        write()
         if number == self.die_at:
             raise Killed
 
@@ -302,7 +315,9 @@ def test_a_node_that_did_not_join_is_refused_by_name():
 
 def test_a_service_that_is_there_and_another_is_refused_by_name():
     def another(_what, engine):
-        engine.things["service"].append({"ID": "x", "Spec": raw.service("web", replicas=7)["Spec"]})
+        engine.things["service"].append(
+            {"ID": "x", "Version": {"Index": 1}, "Spec": raw.service("web", replicas=7)["Spec"]}
+        )
 
     assert "shop_web are there and not as they were kept" in refused(another)
 
@@ -363,6 +378,21 @@ def test_a_service_that_is_there_is_kept_off_too():
     engine.nodes_[1]["Spec"]["Labels"] = {gpu.LABEL: gpu.GIVEN}
     told = restore(engine, what, check_mode=True)
     assert [step["name"] for step in told["steps"]] == ["constrain"] and told["steps"][0]["service"] == "shop_db"
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_as_a_service_that_is_there_is_kept_off_and_run_again(after):
+    what, engine = with_a_gpu(), Engine()
+    restore(engine, what)
+    plain = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}
+    engine.nodes_[1]["Spec"]["Labels"] = {gpu.LABEL: gpu.GIVEN}
+    engine.die_at, engine.after = engine.writes, after
+    with pytest.raises(Killed):
+        restore(engine, what)
+    engine.die_at = None
+    assert [step["name"] for step in restore(engine, what)["steps"]] == ([] if after else ["constrain"])
+    now = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}
+    assert now == plain | {"shop_db": gpu.constrained(plain["shop_db"])}
 
 
 def test_no_service_is_kept_off_where_all_gpus_are_the_swarms():
