@@ -18,7 +18,10 @@ import sys
 import threading
 import time
 
-TABLE = "DROP TABLE IF EXISTS lab_writes; CREATE TABLE lab_writes (n bigint, at timestamptz DEFAULT clock_timestamp())"
+TABLE = (
+    "DROP TABLE IF EXISTS lab_writes; CREATE TABLE lab_writes (n bigint, at timestamptz DEFAULT clock_timestamp()); "
+    "ALTER TABLE lab_writes REPLICA IDENTITY FULL"
+)
 leave = threading.Event()
 
 

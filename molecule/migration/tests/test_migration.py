@@ -29,6 +29,8 @@ ROUTES = [
 GROUPS = yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())["all"]["children"]
 HOSTS = [name for group in ("k3s_server", "k3s_agent") for name in GROUPS[group]["hosts"]]
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
+LOGICAL = os.environ.get("LAB_POSTGRES") == "logical"
+POSTGRES = "postgres_logical_switchover" if LOGICAL else "postgres_switchover"
 EDGE = "docker://replatform-lab-sophia-production-instance"
 testinfra_hosts = [EDGE]
 
@@ -166,8 +168,8 @@ def times(journal: list[dict[str, t.Any]], operation: str, step: str, event: str
 def test_clients_of_postgresql_were_held_for_a_moment(
     report: dict[str, t.Any], journal: list[dict[str, t.Any]]
 ) -> None:
-    begun = times(journal, "postgres_switchover", "pause", "start")
-    ended = times(journal, "postgres_switchover", "resume")
+    begun = times(journal, POSTGRES, "pause", "start")
+    ended = times(journal, POSTGRES, "resume")
     held_s = [(end - begin).total_seconds() for begin, end in zip(begun, ended)]
     print(f"clients of PostgreSQL were held for {held_s} s")
     assert begun and len(begun) == len(ended)
@@ -178,7 +180,7 @@ def test_clients_of_postgresql_were_held_for_a_moment(
 @pytest.mark.parametrize(
     ("operation", "steps"),
     [
-        ("postgres_switchover", ["pause", "fence", "promote", "resume"]),
+        (POSTGRES, ["pause", "fence", "open" if LOGICAL else "promote", "resume"]),
         ("redis_switchover", ["demote", "promote"]),
     ],
 )

@@ -135,6 +135,7 @@ def test_the_old_stores_take_no_writes(leader: t.Any) -> None:
         data.check_output(f"docker ps --quiet --filter label=com.docker.swarm.service.name=sophia_{name}")
         for name in ("postgres", "redis")
     )
-    asked = "psql -U sophia -d sophia -XAtc 'SELECT pg_is_in_recovery()'"
+    either = "pg_is_in_recovery() OR current_setting($$default_transaction_read_only$$) = $$on$$"
+    asked = f"psql -U sophia -d sophia -XAtc 'SELECT {either}'"
     assert data.check_output(f"docker exec {postgres} {asked}") == "t"
     assert "role:slave" in data.check_output(f"docker exec {redis} redis-cli info replication")
