@@ -56,6 +56,15 @@ def test_the_node_was_drained_and_every_task_more_is_gone_again(host: t.Any) -> 
     assert more == gone
 
 
+def test_the_drain_that_had_too_little_time_was_taken_back(host: t.Any) -> None:
+    """The node and the services are looked at above, and nothing was drained after it."""
+    lines = host.check_output("cat /var/lib/replatform/journal.jsonl").splitlines()
+    steps = [one["step"] for one in map(json.loads, lines) if (one["operation"], one["event"]) == ("swarm_drain", "ok")]
+    last = steps[len(steps) - steps[::-1].index("pause") :]
+    print(f"after the last pause: {last}")
+    assert "activate" in last and "drain" not in last
+
+
 def test_no_route_leads_to_the_node_for_what_it_does_not_run(host: t.Any) -> None:
     routes = host.check_output("cat /etc/replatform/edge/dynamic/*.yml")
     assert "172.31.77." in routes
