@@ -31,6 +31,8 @@ import delivery_data as delivery
 CHECKS = ("variables", "endpoints", "chart", "ports")
 #: These depend on where the script runs, so that they are made for one environment and only when asked for.
 _LIVE = ("variables", "endpoints")
+#: Seconds for which a TCP connection has to stay open.
+_HELD_S = 2.0
 
 
 def variables(environment: delivery.Environment, given: Mapping[str, str]) -> Iterator[str]:
@@ -63,8 +65,8 @@ def _answer(endpoint: delivery.Endpoint, timeout_s: float) -> str:
     parts = urllib.parse.urlsplit(endpoint.url)
     try:
         if parts.scheme == "tcp":
-            socket.create_connection((parts.hostname or "", parts.port or 0), timeout_s).close()
-            return ""
+            with socket.create_connection((parts.hostname or "", parts.port or 0), timeout_s) as connection:
+                return "" if _stays_open(connection) else "closes a connection at once"
         try:
             with urllib.request.urlopen(endpoint.url, timeout=timeout_s) as answer:
                 status = int(answer.status)
@@ -73,6 +75,15 @@ def _answer(endpoint: delivery.Endpoint, timeout_s: float) -> str:
     except (OSError, ValueError) as exc:
         return f"can't be reached: {' '.join(str(exc).split())}"
     return "" if status == endpoint.status else f"answers {status}, not {endpoint.status}"
+
+
+def _stays_open(connection: socket.socket) -> bool:
+    """A proxy takes every connection, and closes that for which it has no server. A server that speaks first is not waited for."""
+    connection.settimeout(_HELD_S)
+    try:
+        return bool(connection.recv(1))
+    except TimeoutError:
+        return True
 
 
 def chart(root: Path, data: delivery.Data, environments: Sequence[delivery.Environment]) -> Iterator[str]:

@@ -123,8 +123,27 @@ def answering(status):
         server.server_close()
 
 
+@contextlib.contextmanager
+def hanging_up():
+    """As a proxy without a server: it takes each connection and closes it without a byte."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
 def test_endpoints(repository):
-    with socket.socket() as nobody, answering(200) as good, answering(503) as ill:
+    with socket.socket() as nobody, answering(200) as good, answering(503) as ill, hanging_up() as none:
         nobody.bind(("127.0.0.1", 0))
         closed = nobody.getsockname()[1]
         endpoints = [
@@ -133,13 +152,15 @@ def test_endpoints(repository):
             {"name": "busy", "url": f"http://127.0.0.1:{ill}/", "status": 503},
             {"name": "ill", "url": f"http://127.0.0.1:{ill}/"},
             {"name": "shut", "url": f"tcp://127.0.0.1:{closed}"},
+            {"name": "hung up", "url": f"tcp://127.0.0.1:{none}"},
         ]
         production = {**given()["environments"]["production"], "endpoints": endpoints}
         settle(repository, environments={"production": production})
         arguments = ("--environment", "production", "--check", "endpoints", "--attempts", "2", "--interval", "0")
         lines = checked(repository, *arguments)
     assert lines[0] == f"production: ill at http://127.0.0.1:{ill}/ answers 503, not 200"
-    assert lines[1].startswith(f"production: shut at tcp://127.0.0.1:{closed} can't be reached:") and len(lines) == 2
+    assert lines[1].startswith(f"production: shut at tcp://127.0.0.1:{closed} can't be reached:")
+    assert lines[2:] == [f"production: hung up at tcp://127.0.0.1:{none} closes a connection at once"]
 
 
 @pytest.mark.parametrize(
