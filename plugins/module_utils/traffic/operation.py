@@ -16,6 +16,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic import a
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import established
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.effect import PATIENCE_S, Effect
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.evidence import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Snapshot
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import any_answers, probe_all
@@ -40,9 +41,6 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch im
     primary_since,
 )
 
-_POLL_S = 0.05
-# On the way back nobody waits longer than this for a server that may be dead, or for a stranger's file to be let alone.
-_PATIENCE_S = 1.0
 _ON_THEIR_WAY_S = 30.0
 
 
@@ -80,6 +78,7 @@ class ShiftOperation:
         self.journal = journal
         self.check_mode = check_mode
         self.strangers = Strangers(store.dynamic_dir, os.path.join(store.state_dir, "strangers"))
+        self._effect = Effect(store, api, self.strangers, timing.in_effect)
         self.world = World(None)
         self._prechecked: Route | None = None
         self._open_gates: frozenset[tuple[str, int]] = frozenset()
@@ -87,7 +86,6 @@ class ShiftOperation:
         self._breaches = 0
         self._breach = ""
         self._breached_at = 0.0
-        self._not_mended = ""
 
     def breached(self, reason: str) -> None:
         """What somebody else has watched is a breach: the next step is the way back."""
@@ -131,8 +129,8 @@ class ShiftOperation:
         if step.name == "drain":
             return self._drain(route)
         if step.name == "settle":
-            return {"in_effect_ms": self._await_effect(route)}
-        in_effect_ms = self._write(route)
+            return {"in_effect_ms": self._effect.await_change(route)}
+        in_effect_ms = self._effect.write(route)
         self._keep_good(route)
         return {"in_effect_ms": in_effect_ms}
 
@@ -212,7 +210,7 @@ class ShiftOperation:
         self.dead_man.arm(self.store.safe_route(current), route)
         with self.leaving_safe():
             if current != route:
-                result["in_effect_ms"] = self._write(route)
+                result["in_effect_ms"] = self._effect.write(route)
             result.update(self._watch(route, step, before))
         for gate in self.wanted.gates if step.name == "weight" else ():
             gates.use_up(self.store.state_dir, route.name, gate.name, route.weight)
@@ -286,8 +284,8 @@ class ShiftOperation:
         self.store.write_back(safe)
         written = f"the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
-            self._mend_broken()
-            self._await_back(safe)
+            self._effect.mend_broken()
+            self._effect.await_back(safe)
         except ReplatformError as exc:
             raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
         return f"{written} and is in effect"
@@ -298,10 +296,10 @@ class ShiftOperation:
         self.store.write_back(route)
         self.dead_man.disarm()
         begin = time.monotonic()
-        mended = self._mend_broken()
+        mended = self._effect.mend_broken()
         try:
             before = self.api.snapshot(route)
-            mended += self._await_back(route)
+            mended += self._effect.await_back(route)
             result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
             if breached:
                 result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
@@ -322,31 +320,8 @@ class ShiftOperation:
             # A full disk: the note of a weight above would be worse than none.
             self.store.forget_safe()
 
-    def _await_back(self, route: Route) -> list[str]:
-        """Waits until it is in effect; files of strangers that Traefik has not taken are put back when it takes none."""
-        end, mended = time.monotonic() + _PATIENCE_S, None
-        while mended is None and not self.api.in_effect(route):
-            if time.monotonic() > end:
-                unread = self.strangers.unread(self.api.snapshot(route).last_reload_s, lambda _seconds: None)
-                mended = self._mend(unread)
-            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
-        self._await_effect(route)
-        return mended or []
-
-    def _mend_broken(self) -> list[str]:
-        faulty = self.strangers.broken()
-        return self._mend([faulty[0]]) if faulty else []
-
-    def _mend(self, paths: list[str]) -> list[str]:
-        """Our file comes first: one of a stranger's that can't be mended is told of where ours does not come into effect."""
-        try:
-            return self.strangers.mend(paths)
-        except (OSError, ReplatformError) as exc:
-            self._not_mended = f"; it could not be mended: {exc}"
-            return []
-
     def _refuse_dead_primary(self, route: Route) -> None:
-        if not any_answers(route.primary.servers, route.health, _PATIENCE_S):
+        if not any_answers(route.primary.servers, route.health, PATIENCE_S):
             current = self.store.read() or route
             raise ReplatformError(
                 f"service '{route.name}' stays at weight {current.weight}: "
@@ -377,42 +352,12 @@ class ShiftOperation:
         waited = {"drained": drained, "waited_s": round(time.monotonic() - begin, 1)}
         if self._goes_back:
             self.store.write_back(route)
-            in_effect_ms = self._await_effect(route)
+            in_effect_ms = self._effect.await_change(route)
             self._note_back(route)
         else:
-            in_effect_ms = self._write(route)
+            in_effect_ms = self._effect.write(route)
             self._keep_good(route)
         return {**waited, "in_effect_ms": in_effect_ms}
-
-    def _write(self, route: Route) -> int:
-        """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
-        last_good = self.store.read()
-        self.api.in_effect(route)  # raises before anything is written when nobody could tell us the outcome
-        written_s = time.time()
-        self.store.write(route)
-        try:
-            in_effect_ms = self._await_effect(route)
-        except ReplatformError:
-            if last_good is None:
-                self.store.remove()
-            else:
-                self.store.write_back(last_good)
-            raise
-        self.strangers.keep(written_s)
-        return in_effect_ms
-
-    def _await_effect(self, route: Route) -> int:
-        begin = time.monotonic()
-        while not self.api.in_effect(route):
-            if time.monotonic() - begin > self.timing.in_effect:
-                others = self.strangers.files()
-                hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
-                raise ReplatformError(
-                    f"Traefik does not take the change of service '{route.name}' within {self.timing.in_effect:g} s "
-                    f"(one broken file in {self.store.dynamic_dir} stops all): {hint}{self._not_mended}"
-                )
-            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
-        return round((time.monotonic() - begin) * 1000)
 
     def _verify_back(self, route: Route, before: Snapshot) -> dict[str, t.Any]:
         """After weight 0: no request may reach the canary any more. Without enough traffic the API alone has to do."""

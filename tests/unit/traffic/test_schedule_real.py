@@ -62,10 +62,19 @@ def play_fixture(edge, sides, tmp_path):
         },
     }
 
+    # As the role's own shift includes it once it has looked at the guards, of whom there are none here.
+    shift = {
+        "edge_shift_service": "{{ __cutover_service }}",
+        "edge_shift_state": "shifted",
+        "edge_shift_primary": [sides[0].address],
+        "edge_shift_canary": [f"127.0.0.1:{node_port['spec']['ports'][0]['nodePort']}"],
+    }
+
     def play(*arguments, **changes):
         (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"one": {**settings, **changes}}}}))
-        include = {"name": "sophia.replatform.cutover", "tasks_from": "shift"}
-        tasks = [{"name": "Shift", "ansible.builtin.include_role": include}]
+        role = "cutover" if "--check" in arguments else "edge"
+        include = {"name": f"sophia.replatform.{role}", "tasks_from": "shift"}
+        tasks = [{"name": "Shift", "ansible.builtin.include_role": include, "vars": {} if role == "cutover" else shift}]
         (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "one", "gather_facts": False, "tasks": tasks}]))
         program = pathlib.Path(sys.executable).with_name("ansible-playbook")
         ran = subprocess.run(

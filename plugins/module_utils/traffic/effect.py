@@ -1,0 +1,83 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A route's file, from the write until Traefik serves what it says, whatever else lies in its folder."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
+
+# On the way back nobody waits longer than this for a server that may be dead, or for a stranger's file to be let alone.
+PATIENCE_S = 1.0
+_POLL_S = 0.05
+
+
+class Effect:
+    """The file in O(store) and what the O(api) shows of it; Traefik may take O(in_effect_s) seconds to show a change."""
+
+    def __init__(self, store: Store, api: EdgeApi, strangers: Strangers, in_effect_s: float) -> None:
+        self._store = store
+        self._api = api
+        self._strangers = strangers
+        self._in_effect_s = in_effect_s
+        self._not_mended = ""
+
+    def write(self, route: Route) -> int:
+        """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
+        last_good = self._store.read()
+        self._api.in_effect(route)  # raises before anything is written when nobody could tell us the outcome
+        written_s = time.time()
+        self._store.write(route)
+        try:
+            in_effect_ms = self.await_change(route)
+        except ReplatformError:
+            if last_good is None:
+                self._store.remove()
+            else:
+                self._store.write_back(last_good)
+            raise
+        self._strangers.keep(written_s)
+        return in_effect_ms
+
+    def await_change(self, route: Route) -> int:
+        """Waits until Traefik serves the route. Milliseconds; C(ReplatformError) when it does not in time."""
+        begin = time.monotonic()
+        while not self._api.in_effect(route):
+            if time.monotonic() - begin > self._in_effect_s:
+                others = self._strangers.files()
+                hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
+                raise ReplatformError(
+                    f"Traefik does not take the change of service '{route.name}' within {self._in_effect_s:g} s "
+                    f"(one broken file in {self._store.dynamic_dir} stops all): {hint}{self._not_mended}"
+                )
+            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
+        return round((time.monotonic() - begin) * 1000)
+
+    def await_back(self, route: Route) -> list[str]:
+        """Waits until it is in effect; files of strangers that Traefik has not taken are put back when it takes none."""
+        end, mended = time.monotonic() + PATIENCE_S, None
+        while mended is None and not self._api.in_effect(route):
+            if time.monotonic() > end:
+                unread = self._strangers.unread(self._api.snapshot(route).last_reload_s, lambda _seconds: None)
+                mended = self._mend(unread)
+            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
+        self.await_change(route)
+        return mended or []
+
+    def mend_broken(self) -> list[str]:
+        """Puts a stranger's file that does not parse back to what it said before, and returns its path."""
+        faulty = self._strangers.broken()
+        return self._mend([faulty[0]]) if faulty else []
+
+    def _mend(self, paths: list[str]) -> list[str]:
+        """Our file comes first: one of a stranger's that can't be mended is told of where ours does not come into effect."""
+        try:
+            return self._strangers.mend(paths)
+        except (OSError, ReplatformError) as exc:
+            self._not_mended = f"; it could not be mended: {exc}"
+            return []
