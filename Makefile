@@ -46,7 +46,8 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@echo "report: artifacts/lab/report.html"
 
 .PHONY: test
-test: lint unit docs repositories sanity chart delivery molecule ## Run every test
+test: $(VENV)/.ready ## Run every test
+	@tools/test lint unit docs repositories sanity chart delivery molecule
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
@@ -69,7 +70,7 @@ unit: $(VENV)/.ready ## Unit and property tests
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
 	$(call say,Repositories)
-	@tests/repositories/run
+	@tests/repositories/run --drawn
 
 .PHONY: soak
 soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, handovers too, every test on a real Traefik, every molecule scenario
