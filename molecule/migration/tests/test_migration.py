@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import typing as t
 
@@ -19,13 +20,9 @@ import yaml
 PROJECT = pathlib.Path(__file__).parents[3]
 ARTIFACTS = PROJECT / "artifacts" / "lab"
 CACHE = pathlib.Path(os.environ.get("REPLATFORM_CACHE") or pathlib.Path.home() / ".cache/sophia-replatform")
-ROUTES = [
-    route
-    for route in yaml.safe_load((PROJECT / "inventories/lab/group_vars/all/replatform.yml").read_text())[
-        "replatform_services"
-    ]
-    if route["kind"] == "http"
-]
+SETTINGS = yaml.safe_load((PROJECT / "inventories/lab/group_vars/all/replatform.yml").read_text())
+SERVICES = SETTINGS["replatform_services"]
+ROUTES = [route for route in SERVICES if route["kind"] == "http"]
 GROUPS = yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())["all"]["children"]
 HOSTS = [name for group in ("k3s_server", "k3s_agent") for name in GROUPS[group]["hosts"]]
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
@@ -165,6 +162,29 @@ def times(journal: list[dict[str, t.Any]], operation: str, step: str, event: str
     return sorted(datetime.datetime.fromisoformat(time.replace("Z", "+00:00")) for time in found)
 
 
+def test_services_moved_in_the_order_of_the_inventory_and_stores_after_them(journal: list[dict[str, t.Any]]) -> None:
+    weights = [
+        one for one in journal if (one["operation"], one["step"], one["event"]) == ("traffic_shift", "weight", "ok")
+    ]
+    moved: dict[str, str] = {}
+    for time, name in sorted((one["time"], one["subject"]) for one in weights if one["data"]["weight"] == 100):
+        moved.setdefault(name, time)
+    assert list(moved) == [one["name"] for one in SERVICES if one["kind"] in ("http", "tcp")]
+    begun = min(one["time"] for one in journal if (one["operation"], one["step"]) == (POSTGRES, "pause"))
+    assert max(moved.values()) < begun
+
+
+def test_the_swarm_was_taken_apart_in_order(journal: list[dict[str, t.Any]]) -> None:
+    """Its stack first; then every node was drained, managers were demoted, nodes left, and were taken off the list."""
+    steps = [("swarm_stack", "remove_service"), *(("swarm_drain", step) for step in ("drain", "demote"))]
+    steps += [("swarm_leave", "leave"), ("swarm_drain", "remove")]
+    stack, drained, demoted, left, removed = (times(journal, *step) for step in steps)
+    # A run that is killed between a step and its record leaves no record of it.
+    assert SOAK or [len(seen) for seen in (drained, demoted, left, removed)] == [4, 2, 5, 4]
+    assert max(stack) < min(drained) and max(drained) < min(left)
+    assert max(demoted) < min(left) < min(removed) and max(removed) < max(left)
+
+
 def test_clients_of_postgresql_were_held_for_a_moment(
     report: dict[str, t.Any], journal: list[dict[str, t.Any]]
 ) -> None:
@@ -233,7 +253,9 @@ def test_the_name_was_led_to_the_edge_when_all_had_moved(journal: list[dict[str,
 
 def test_breadcrumbs_lie_in_the_repository() -> None:
     repository = CACHE / "lab" / "repository"
-    assert (repository / "MIGRATION_COMPLETE.md").is_file()
+    told = (repository / "MIGRATION_COMPLETE.md").read_text()
+    assert f"in the order in which they moved | {', '.join(SETTINGS['replatform_groups'])} |" in told
+    assert re.search(r"while it was migrated \| [1-9][0-9]{4,}, of which 0 failed \|", told)
     assert (repository / "archive" / "docker-swarm-legacy" / "docker-stack.yml").is_file()
     assert not (repository / "docker-stack.yml").exists()
 
