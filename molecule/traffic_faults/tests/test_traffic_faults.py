@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import typing as t
 
@@ -13,6 +14,11 @@ THEIRS = "/etc/replatform/edge/dynamic/theirs.yml"
 FAULTS = ("two of a hundred are 500", "slow", "crashes", "freezes", "fails while a file of another hand is broken")
 UNDER_GUARD = " (under guard)"
 testinfra_hosts = [EDGE]
+
+
+def seconds(time: str) -> float:
+    """Since the epoch, as the prober counts them."""
+    return datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
 
 
 @pytest.fixture(name="journal")
@@ -37,6 +43,25 @@ def backs_fixture(all_backs: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
 def test_every_fault_was_found_in_a_watch(backs: list[dict[str, t.Any]]) -> None:
     assert len(backs) == len(FAULTS)
     assert all(record["data"]["weight"] == 0 and record["data"]["passed"] for record in backs)
+
+
+def test_each_fault_came_at_half_of_the_traffic(backs: list[dict[str, t.Any]]) -> None:
+    assert [record["data"]["from_weight"] for record in backs] == [50] * len(FAULTS)
+
+
+@pytest.mark.parametrize("number", range(len(FAULTS)), ids=FAULTS)
+def test_clients_stayed_above_what_is_asked_for(
+    host: t.Any, journal: list[dict[str, t.Any]], backs: list[dict[str, t.Any]], number: int
+) -> None:
+    """From the first share of the failing side to the way back, by what the prober was answered, second by second."""
+    lines = host.check_output("cat /var/lib/replatform/prober/requests-*.jsonl").splitlines()
+    moves = [seconds(record["time"]) for record in journal if (record["step"], record["event"]) == ("weight", "start")]
+    after = seconds(backs[number - 1]["time"]) if number else 0.0
+    begin, end = min(move for move in moves if move > after), seconds(backs[number]["time"])
+    seen = [one for one in map(json.loads, lines) if begin <= one["t"] <= end]
+    total, failed = (sum(one[key] for one in seen) for key in ("total", "failed"))
+    print(f"{FAULTS[number]}: {failed} of {total} requests failed")
+    assert total > 1000 and failed / total < 0.01
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=FAULTS)
