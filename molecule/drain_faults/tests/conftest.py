@@ -82,12 +82,14 @@ class Swarm:
         return seen
 
     def is_whole(self) -> bool:
-        """Whether all nodes are ready, and each service has all its tasks, none too many, and no update under way."""
-        nodes, tasks = self.get("nodes"), self.tasks()
+        """Whether all nodes are ready, each service has all its tasks, none too many, and no update under way, and no other has any."""
+        nodes, services, tasks = self.get("nodes"), self.get("services"), self.tasks()
         managers = [one["ManagerStatus"]["Reachability"] for one in nodes if one.get("ManagerStatus")]
         if {one["Status"]["State"] for one in nodes} != {"ready"} or set(managers) != {"reachable"}:
             return False
-        for service in self.get("services"):
+        if {one["ServiceID"] for one in tasks if one.get("ServiceID")} - {one["ID"] for one in services}:
+            return False
+        for service in services:
             states = [
                 (one["DesiredState"], one["Status"]["State"]) for one in tasks if one.get("ServiceID") == service["ID"]
             ]
