@@ -1,0 +1,100 @@
+"""What a drain refuses: one line, and nodes, services and tasks are as they were.
+
+It needs a fleet at rest, and pauses a worker and then one manager of three. Some fifteen minutes. Not here: the last manager and a quorum that
+would be lost, for which the lab would have to lose its own; the unit tests have them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+NODE, MANAGER, WORKER = "sophia-mcp-orchestrator", "sophia-ai-core", "sophia-development"
+CASE = "faults-case"
+HERE = f"--constraint=node.hostname=={NODE}"
+# What the case is, words of the line, and what its service is made with; five tasks are one for each node.
+SERVICES = {
+    "would never start again": ("would never start again", ("--replicas=2", "--restart-condition=none", HERE)),
+    "a host port": (
+        "has port 18001 in use",
+        ("--replicas=5", "--endpoint-mode=dnsrr", "--publish=mode=host,target=8001,published=18001"),
+    ),
+    "too little memory": ("has too little memory", ("--replicas=5", "--reserve-memory={most}")),
+}
+
+
+def assert_refused(swarm: t.Any, words: str, node: str = NODE, with_tasks: bool = True, **options: t.Any) -> None:
+    before, recorded = swarm.look(with_tasks), len(swarm.records())
+    outcome = swarm.run(node, **options)
+    assert outcome.status != 0, outcome.said
+    print(outcome.result["msg"])
+    assert words in outcome.result["msg"]
+    assert "\n" not in outcome.result["msg"]
+    assert [(one["step"], one["event"]) for one in swarm.records()[recorded:]] == [("refuse", "refused")]
+    assert swarm.look(with_tasks) == before
+
+
+@pytest.fixture(name="case", autouse=True)
+def case_fixture(swarm: t.Any) -> t.Iterator[None]:
+    """A fleet at rest before, and without the case's service after."""
+    swarm.until_whole()
+    yield
+    if CASE in swarm.services():
+        swarm.docker("service", "rm", CASE)
+    swarm.until_whole()
+
+
+@pytest.mark.parametrize("what", SERVICES)
+def test_a_service_that_would_be_lost_or_has_nowhere_to_go(swarm: t.Any, what: str) -> None:
+    words, options = SERVICES[what]
+    # More than half of a node, so that the task of another node can't come.
+    most = int(swarm.node(NODE)["Description"]["Resources"]["MemoryBytes"] * 0.6)
+    swarm.create(CASE, *(option.format(most=most) for option in options))
+    swarm.until_whole()
+    assert_refused(swarm, words, may_stop=[CASE] if what == "would never start again" else [])
+
+
+def test_a_job(swarm: t.Any) -> None:
+    swarm.create(CASE, "--mode=replicated-job", "--stop-signal=SIGKILL", HERE, command=("sleep", "infinity"))
+    swarm.until("the job runs", lambda: [one["Status"]["State"] for one in swarm.tasks(CASE)] == ["running"])
+    assert_refused(swarm, f"{CASE} is a job")
+
+
+def test_a_service_in_mid_update(swarm: t.Any) -> None:
+    swarm.create(CASE, "--replicas=2", "--update-delay=1h", "--update-monitor=1s", HERE)
+    swarm.until_whole()
+    swarm.docker("service", "update", "--detach", "--quiet", "--env-add=NEW=1", CASE)
+
+    def waits() -> bool:
+        tasks = swarm.tasks(CASE)
+        new = ["NEW=1" in one["Spec"]["ContainerSpec"]["Env"] for one in tasks]
+        return sorted(new) == [False, True] and all(one["Status"]["State"] == "running" for one in tasks)
+
+    swarm.until("one of two tasks is new", waits)
+    assert_refused(swarm, f"service {CASE} is in mid-update (updating)")
+
+
+def test_a_node_that_is_not_ready(swarm: t.Any) -> None:
+    with swarm.frozen(WORKER):
+        # Swarm starts the tasks of that node elsewhere meanwhile.
+        assert_refused(swarm, f"{WORKER} is 'down', so what runs on it is not known", WORKER, with_tasks=False)
+
+
+def test_a_manager_that_cannot_be_reached(swarm: t.Any) -> None:
+    """Of the three one is lost: what takes another away, by a drain or for good, would take the quorum."""
+    with swarm.frozen(MANAGER):
+        for state in ("drained", "demoted", "removed"):
+            assert_refused(swarm, f"manager {MANAGER} is not reachable", with_tasks=False, state=state)
+        assert_refused(swarm, f"{MANAGER} is 'down'", MANAGER, with_tasks=False, state="removed")
+
+
+def test_another_drain_under_way(swarm: t.Any) -> None:
+    specs = swarm.specs()
+    assert swarm.killed(NODE, "drained", ["pin ok"]) == "pin ok"
+    # Swarm goes on with the move that the killed run has begun.
+    swarm.until_whole()
+    assert swarm.specs() != specs
+    assert_refused(swarm, f"the drain of {NODE} is still under way", MANAGER)
+    swarm.bring(NODE, "active")
+    assert swarm.specs() == specs
