@@ -45,8 +45,8 @@ def test_every_fault_was_found_in_a_watch(backs: list[dict[str, t.Any]]) -> None
     assert all(record["data"]["weight"] == 0 and record["data"]["passed"] for record in backs)
 
 
-def test_each_fault_came_at_half_of_the_traffic(backs: list[dict[str, t.Any]]) -> None:
-    assert [record["data"]["from_weight"] for record in backs] == [50] * len(FAULTS)
+def test_the_crash_came_at_half_of_the_traffic(backs: list[dict[str, t.Any]]) -> None:
+    assert backs[FAULTS.index("crashes")]["data"]["from_weight"] == 50
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=FAULTS)
