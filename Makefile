@@ -46,8 +46,7 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@echo "report: artifacts/lab/report.html"
 
 .PHONY: test
-test: $(VENV)/.ready ## Run every test
-	@tools/test lint unit docs repositories sanity chart delivery molecule
+test: lint unit docs repositories sanity chart delivery molecule ## Run every test
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
