@@ -9,11 +9,16 @@ makes check mode and its diff.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import DeadlineError, RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import (
+    DeadlineError,
+    RefusedError,
+    ReplatformError,
+)
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
 
 World = t.TypeVar("World")
@@ -76,13 +81,13 @@ def drive(
 
     Raises C(RefusedError) when C(next_step) refuses, C(DeadlineError) when O(deadline_s) seconds have passed before
     C(Done), and C(ValueError) when check mode is asked for without C(simulate). What C(act) raises is journalled as
-    C(failed) and raised again.
+    C(failed) and raised again; so is what C(observe) raises, as a step of that name.
     """
     if check_mode and simulate is None:
         raise ValueError("check mode needs simulate")
     outcome = Outcome()
     end = clock() + deadline_s
-    world = observe()
+    world = _look(observe, journal, check_mode)
     for _pass in range(max_steps):
         decision = next_step(world)
         if isinstance(decision, Done):
@@ -104,10 +109,20 @@ def drive(
             world = simulate(world, decision)
         else:
             outcome.steps.append(_take(decision, act, journal))
-            world = observe()
+            world = _look(observe, journal, check_mode)
         outcome.changed = outcome.changed or decision.changes
     last = f"; the last was '{outcome.steps[-1]['name']}'" if outcome.steps else ""
     raise DeadlineError(f"no end after {max_steps} steps{last}")
+
+
+def _look(observe: t.Callable[[], World], journal: Journal, check_mode: bool) -> World:
+    try:
+        return observe()
+    except Exception as exc:
+        if not check_mode:
+            with contextlib.suppress(ReplatformError):  # the fault is told, whether or not it can be recorded
+                journal.write("observe", "failed", {"reason": str(exc)})
+        raise
 
 
 def _take(step: Step, act: t.Callable[[Step], t.Mapping[str, t.Any] | None], journal: Journal) -> dict[str, t.Any]:

@@ -12,7 +12,6 @@ import shutil
 import signal
 import tempfile
 import typing as t
-from unittest import mock
 
 from . import stores
 
@@ -35,6 +34,14 @@ def newer() -> pathlib.Path | None:
     return pathlib.Path(found.origin).parent / "pginstall" if found and found.origin else None
 
 
+def newer_programs(folder: pathlib.Path) -> str:
+    """The folder of its programs in a copy: the servers' account may not reach the environment that this runs in."""
+    built = shutil.copytree(t.cast(pathlib.Path, newer()), folder / "built")
+    for one in [built, *built.rglob("*")]:
+        one.chmod(one.stat().st_mode | (0o755 if one.is_dir() or one.parent.name == "bin" else 0o644))
+    return str(built / "bin")
+
+
 class Fleet(stores.Fleet):
     """The second instance is of the newer PostgreSQL, or of Debian's, too, with O(same)."""
 
@@ -42,15 +49,7 @@ class Fleet(stores.Fleet):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replatform-stores-"))
         self.folder.chmod(0o755)
         self.swarm = stores.Postgres(self.folder / "swarm")
-        if same:
-            self.k3s = stores.Postgres(self.folder / "k3s")
-        else:
-            # The servers' account may not reach the environment that this runs in.
-            built = shutil.copytree(t.cast(pathlib.Path, newer()), self.folder / "built")
-            for one in [built, *built.rglob("*")]:
-                one.chmod(one.stat().st_mode | (0o755 if one.is_dir() or one.parent.name == "bin" else 0o644))
-            with mock.patch.object(stores, "programs", lambda: str(built / "bin")):
-                self.k3s = stores.Postgres(self.folder / "k3s")
+        self.k3s = stores.Postgres(self.folder / "k3s", programs_at=None if same else newer_programs(self.folder))
         self.pooler = stores.Pooler(self.folder / "pooler", program, libraries, self.swarm)
         self.password_file = self.folder / "password"
         self.password_file.write_text(stores.PASSWORD)

@@ -19,6 +19,15 @@ import typing as t
 from .stores import PATIENCE_S, Server, controller, free_port, until
 from .watch import Watch, watching
 
+# What decides what is kept and what survives; none of these is Redis' own default.
+GIVEN = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory": "67108864",
+    "maxmemory-policy": "allkeys-lru",
+    "save": "900 1",
+}
+
 PASSWORD = r'pass"wo\rd'
 
 
@@ -82,8 +91,13 @@ class Redis:
         with contextlib.closing(Client(self.port)) as client:
             return client.ask(*words)
 
+    def settings(self) -> dict[str, str]:
+        """Those of RV(GIVEN), as they are in force."""
+        return {name: self.ask("CONFIG", "GET", name).partition("\n")[2] for name in GIVEN}
+
     def restart(self, lost: bool = False) -> None:
         """O(lost) is whether it comes back on an empty volume."""
+        until(self._at_rest, "it writes no file, which it would refuse to end in")
         os.kill(self.server.process.pid, signal.SIGSTOP)
         with contextlib.suppress(OSError):
             self.ask("SHUTDOWN", "NOSAVE" if lost else "SAVE")
@@ -92,6 +106,10 @@ class Redis:
             shutil.rmtree(data) if data.is_dir() else data.unlink(missing_ok=True)
         os.kill(self.server.process.pid, signal.SIGCONT)
         until(lambda: bool(self.role()), "it is back")
+
+    def _at_rest(self) -> bool:
+        said = self.ask("INFO", "persistence")
+        return "aof_rewrite_in_progress:0" in said and "aof_rewrite_scheduled:0" in said
 
     def role(self) -> str:
         try:
@@ -106,8 +124,8 @@ class Pair:
     def __init__(self, program: str, libraries: str) -> None:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replatform-redis-"))
         self.libraries, self.loads = libraries, 0
-        carried = "appendonly yes\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\nsave 900 1\n"
-        self.swarm = Redis(self.folder / "swarm", program, libraries, carried)
+        given = "".join(f"{name} {value}\n" for name, value in GIVEN.items())
+        self.swarm = Redis(self.folder / "swarm", program, libraries, given)
         self.k3s = Redis(self.folder / "k3s", program, libraries)
         self.password_file = self.folder / "password"
         self.password_file.write_text(PASSWORD)

@@ -100,10 +100,11 @@ class Server:
 
 class Postgres:
     """An instance of its own origin, with an empty database; O(contained) is in a PID namespace of its own, where it is process
-    1 and takes all others with it, as in a container."""
+    1 and takes all others with it, as in a container. O(programs_at) is the folder of its programs where they are not Debian's."""
 
-    def __init__(self, folder: pathlib.Path, contained: bool = False) -> None:
+    def __init__(self, folder: pathlib.Path, contained: bool = False, programs_at: str | None = None) -> None:
         self.folder, self.port = folder, free_port()
+        self.programs = programs_at or programs()
         self.address = f"127.0.0.1:{self.port}"
         folder.mkdir()
         shutil.chown(folder, ACCOUNT, ACCOUNT)
@@ -111,14 +112,14 @@ class Postgres:
         password.write_text(PASSWORD)
         shutil.chown(password, ACCOUNT)
         self._begin()
-        command = [f"{programs()}/postgres", "-D", str(folder / "data"), "-p", str(self.port)]
+        command = [f"{self.programs}/postgres", "-D", str(folder / "data"), "-p", str(self.port)]
         if contained:
             self.server = Server(folder, [*CONTAINED, *become(ACCOUNT), *command], account=None)
         else:
             self.server = Server(folder, command)
 
     def _begin(self) -> None:
-        bin_dir = programs()
+        bin_dir = self.programs
         self.as_account(
             [
                 *(f"{bin_dir}/initdb", "-D", "data", "-U", USER, "--pwfile=password", "--encoding=UTF8", "--no-sync"),
@@ -149,7 +150,7 @@ class Postgres:
     def down(self) -> t.Iterator[None]:
         """It is gone, and comes back afterwards."""
         os.kill(self.server.process.pid, signal.SIGSTOP)
-        self.as_account([f"{programs()}/pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop"])
+        self.as_account([f"{self.programs}/pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop"])
         yield
         os.kill(self.server.process.pid, signal.SIGCONT)
         until(self.answers, "it is back")
@@ -317,13 +318,20 @@ class Rows:
 
 
 class Fleet:
-    """Two instances and their pooler, which leads to the first."""
+    """Two instances and their pooler, which leads to the first. O(second) makes the programs of the other one, in the folder that it is
+    given, which the servers' account may reach."""
 
-    def __init__(self, program: str, libraries: str, contained: bool = False) -> None:
+    def __init__(
+        self,
+        program: str,
+        libraries: str,
+        contained: bool = False,
+        second: t.Callable[[pathlib.Path], str] | None = None,
+    ) -> None:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replatform-stores-"))
         self.folder.chmod(0o755)
         self.swarm = Postgres(self.folder / "swarm", contained)
-        self.k3s = Postgres(self.folder / "k3s", contained)
+        self.k3s = Postgres(self.folder / "k3s", contained, second(self.folder) if second else None)
         self.pooler = Pooler(self.folder / "pooler", program, libraries, self.swarm)
         self.password_file = self.folder / "password"
         self.password_file.write_text(PASSWORD)

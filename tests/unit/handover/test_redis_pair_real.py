@@ -41,12 +41,36 @@ def test_there_and_back_and_a_second_run_changes_nothing(pair):
         assert names(plan) == ["replicate", "wait_for_sync", "carry_settings", "demote", "promote"]
         assert pair.k3s.role() == "master"
         with redis_stores.watched(pair):
+            assert pair.k3s.settings() != redis_stores.GIVEN
             assert "carry_settings" in names(pair.run("replica", pair.k3s))
-            assert pair.k3s.ask("CONFIG", "GET", "maxmemory") == "maxmemory\n67108864"
+            assert pair.k3s.settings() == redis_stores.GIVEN
             assert "promote" in names(pair.run("primary", pair.k3s))
+            assert pair.k3s.settings() == redis_stores.GIVEN
             assert not pair.run("primary", pair.k3s)["changed"]
             assert "promote" in names(pair.run("primary", pair.swarm))
+            assert pair.swarm.settings() == redis_stores.GIVEN
     judge(pair, writers)
+
+
+# An empty save is one as well: no snapshots.
+CHANGED = {
+    "appendonly": "no",
+    "appendfsync": "no",
+    "maxmemory": "33554432",
+    "maxmemory-policy": "volatile-ttl",
+    "save": "",
+}
+
+
+def test_what_the_master_is_set_to_now_is_carried_each_way_and_outlives_a_restart(pair):
+    serving, other = sides(pair)
+    for source, target, wanted in ((serving, other, CHANGED), (other, serving, redis_stores.GIVEN)):
+        for setting in wanted.items():
+            source.ask("CONFIG", "SET", *setting)
+        with redis_stores.watched(pair):
+            assert "carry_settings" in names(pair.run("primary", target))
+        target.restart()
+        assert target.settings() == wanted
 
 
 def test_the_files_with_the_password_stay_closed_to_others(pair):

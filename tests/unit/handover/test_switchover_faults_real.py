@@ -50,6 +50,7 @@ def small_disk(postgres):
         stores.until(postgres.answers, "it answers again")
         yield folder
     finally:
+        (folder / "filler").unlink(missing_ok=True)  # a primary that can't write does not end
         os.close(os.open("stopped", os.O_CREAT, dir_fd=below))
         os.close(below)
         postgres.server.end()
@@ -68,6 +69,12 @@ def fill(disk, but=0):
 
 def steps_begun(fleet, since=0):
     return [record["step"] for record in records(fleet)[since:] if record["event"] == "start"]
+
+
+def faults(fleet, since=0):
+    """Whose records say why: the step, how it ended and the reason."""
+    wrong = [record for record in records(fleet)[since:] if record["event"] in ("failed", "refused")]
+    return [(record["step"], record["event"], record["data"]["reason"]) for record in wrong]
 
 
 def records(fleet):
@@ -103,9 +110,10 @@ def test_the_primarys_disk_is_full(fleet):
         with fleet.load(intruders=False) as load:
             pass
         with watched(fleet):
-            give_back = fill(disk)
+            give_back, known = fill(disk), len(records(fleet))
             result = fleet.run("primary", fleet.k3s)
             assert FULL in result["failed"] and "\n" not in result["failed"]
+            assert faults(fleet, known) == [("observe", "failed", result["failed"])]
             assert not fleet.held() and fleet.primary() is fleet.swarm
             judge(fleet, load, 0)
             give_back()
@@ -120,6 +128,7 @@ def test_the_primarys_disk_fills_with_what_is_kept_for_a_standby_that_is_gone(fl
         give_back = fill(disk, but=20 << 20)
         said = fleet.run("standby", fleet.k3s)["failed"]
         assert f"{scarce}would keep WAL there for {fleet.k3s.address}: make room" in said and "\n" not in said
+        assert faults(fleet) == [("refuse", "refused", said)]
         assert fleet.swarm.sql(slots) == "0" and not list(fleet.folder.rglob("replatform.pgpass"))
         give_back()
         fleet.run("standby", fleet.k3s)
@@ -127,8 +136,10 @@ def test_the_primarys_disk_fills_with_what_is_kept_for_a_standby_that_is_gone(fl
             fleet.swarm.sql("SELECT pg_switch_wal()")
             fleet.swarm.sql("INSERT INTO rows SELECT n FROM generate_series(1, 100) n")
             give_back = fill(disk, but=8 << 20)
+            known = len(records(fleet))
             said = fleet.run("standby", fleet.k3s)["failed"]
             assert scarce in said and f"there for {fleet.k3s.address}: make room" in said and "\n" not in said
+            assert faults(fleet, known) == [("refuse", "refused", said)]
             taken = names(fleet.run("alone", fleet.swarm))
             assert taken == ["drop_slot", "remove_credentials"] and fleet.swarm.sql(slots) == "0"
             give_back()
@@ -154,7 +165,8 @@ def test_the_primarys_disk_is_full_while_clients_are_held(fleet, left, fault, ta
             assert (
                 said.startswith(f"{fleet.swarm.address} could not be fenced (") and fault in said and "\n" not in said
             )
-            assert said.endswith(f"; clients are led to {fleet.swarm.address}: mend that and run this again")
+            reason = said.removesuffix(f"; clients are led to {fleet.swarm.address}: mend that and run this again")
+            assert reason != said and faults(fleet, known) == [("fence", "failed", reason)]
             assert not fleet.held() and fleet.primary() is fleet.swarm
             assert steps_begun(fleet, known) == taken
             assert not [one for one in ("replatform.room", "data/standby.signal") if (disk / one).exists()]
@@ -178,6 +190,7 @@ def test_the_standbys_disk_is_full(fleet):
             give_back = fill(disk, but=8 << 20)  # enough for the instance, not for a copy
             result = fleet.run("standby", fleet.k3s)
             assert "bytes free and needs" in result["failed"] and "\n" not in result["failed"]
+            assert faults(fleet) == [("refuse", "refused", result["failed"])]
             assert not fleet.held() and fleet.primary() is fleet.swarm
             assert fleet.k3s.sql("SELECT pg_is_in_recovery()", "postgres") == "f"
             give_back()

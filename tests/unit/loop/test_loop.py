@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -137,6 +138,49 @@ def test_a_failing_deed_is_recorded_with_its_reason_and_raised() -> None:
         drive(world.observe, world.next_step, act, journal, deadline_s=10)
     assert events(journal) == [("count", "start"), ("count", "ok"), ("count", "start"), ("count", "failed")]
     assert journal.records[-1]["data"] == {"to": 2, "reason": "no space left"}
+
+
+def test_the_fault_is_raised_where_its_record_can_not_be_written(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+
+    def observe() -> int:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        drive(
+            observe,
+            lambda _at: Done(),
+            lambda _step: None,
+            Journal(f"{tmp_path}/file/j", "cluster", "count"),
+            deadline_s=10,
+        )
+
+
+@pytest.mark.parametrize("sights", [0, 2])
+def test_a_world_that_can_not_be_seen_is_recorded_with_the_reason_and_raised(sights: int) -> None:
+    world, journal = Counter(0, 3), memory()
+
+    def observe() -> int:
+        if world.observed == sights:
+            raise OSError("no space left")
+        return world.observe()
+
+    with pytest.raises(OSError, match="no space"):
+        drive(observe, world.next_step, world.act, journal, deadline_s=10)
+    assert events(journal)[-1] == ("observe", "failed")
+    assert journal.records[-1]["data"] == {"reason": "no space left"}
+    assert len(world.deeds) == sights
+
+
+def test_a_world_that_can_not_be_seen_in_check_mode_is_not_recorded() -> None:
+    journal = memory()
+
+    def observe() -> int:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        drive(observe, lambda _at: Done(), lambda _step: None, journal, deadline_s=10, check_mode=True, simulate=max)
+    assert journal.records == []
 
 
 @given(st.integers(0, 10))

@@ -1,0 +1,114 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""postgres_switchover on real servers that can't stream to each other: refused in one line before clients are held, nothing is changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
+
+from . import logical_stores, stores
+
+LACKING = "pgcrypto"
+SENDERS = "SELECT count(*) FROM pg_stat_replication"
+ORIGIN = "SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()"
+
+
+def without_extension(folder):
+    """Debian's programs, which find what belongs to them by where they are, with all extensions but one."""
+    installed = pathlib.Path(stores.programs())
+    usr = installed.parents[3]
+    shutil.copytree(installed.parent, folder / installed.parent.relative_to(usr))
+    share = usr / "share/postgresql" / installed.parent.name
+    shutil.copytree(share, folder / share.relative_to(usr), ignore=shutil.ignore_patterns(f"{LACKING}*"))
+    return str(folder / installed.relative_to(usr))
+
+
+def new_fleet(second):
+    if os.geteuid():
+        pytest.skip("needs root, to run the servers as another user")
+    program, libraries = stores.unpacked("pgbouncer")
+    assert program and stores.programs(), "PostgreSQL or PgBouncer is missing: run make unit, which has them"
+    return stores.Fleet(program, libraries, second=second)
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    made = new_fleet(without_extension)
+    yield made
+    made.end()
+
+
+def seen(fleet):
+    """What a handover changes first, and what it leads clients by."""
+    left = "SELECT count(*) FILTER (WHERE slot_name LIKE 'replatform%') FROM pg_replication_slots"
+    return (
+        [one.sql(statement, "postgres") for one in (fleet.swarm, fleet.k3s) for statement in (left, ORIGIN)],
+        sorted(fleet.folder.rglob("replatform.*")),
+        fleet.pooler.file.read_text(),
+    )
+
+
+def refusal(fleet):
+    """What a handover is refused with under load."""
+    before, journal = seen(fleet), fleet.folder / "journal.jsonl"
+    journal.unlink(missing_ok=True)
+    with fleet.load(clients=2, intruders=False) as load:
+        line = fleet.run("primary", fleet.k3s)["failed"]
+        assert not fleet.held()
+    assert "\n" not in line and seen(fleet) == before
+    (record,) = read_journal(journal)
+    assert (record["step"], record["event"], record["data"]) == ("refuse", "refused", {"reason": line})
+    stores.Rows(*load).check(fleet.swarm, 0)
+    return line
+
+
+def test_versions_that_differ():
+    if logical_stores.newer() is None:
+        pytest.skip("no second version of PostgreSQL is installed (requirements/dev.in has one for x86_64)")
+    fleet = new_fleet(logical_stores.newer_programs)
+    try:
+        here, there = (one.sql("SHOW server_version_num")[:2] for one in (fleet.swarm, fleet.k3s))
+        assert f"{fleet.swarm.address} is PostgreSQL {here} and {fleet.k3s.address} is {there}, " in refusal(fleet)
+    finally:
+        fleet.end()
+
+
+def test_an_extension_that_the_target_lacks(fleet):
+    fleet.swarm.sql(f"CREATE EXTENSION {LACKING}")
+    version = fleet.swarm.sql(f"SELECT extversion FROM pg_extension WHERE extname = '{LACKING}'")
+    try:
+        line = refusal(fleet)
+    finally:
+        fleet.swarm.sql(f"DROP EXTENSION {LACKING}")
+    assert line == f"{fleet.k3s.address} lacks the extension {LACKING} {version}: install its package there"
+
+
+def test_no_free_slot(fleet):
+    count = fleet.swarm.sql("SHOW max_replication_slots")
+    fleet.swarm.sql(f"SELECT pg_create_physical_replication_slot('other_' || n) FROM generate_series(1, {count}) n")
+    try:
+        line = refusal(fleet)
+    finally:
+        fleet.swarm.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    assert line == f"{fleet.swarm.address} has no free replication slot: raise max_replication_slots by 1"
+
+
+def test_no_free_wal_sender(fleet):
+    count = int(fleet.swarm.sql("SHOW max_wal_senders"))
+    where = f"host=127.0.0.1 port={fleet.swarm.port} dbname={stores.DATABASE} replication=true"
+    with contextlib.ExitStack() as stack:
+        for _each in range(count):
+            psql = stack.enter_context(
+                subprocess.Popen(["psql", "-XAtq", where], stdin=subprocess.PIPE, env=stores.environment())
+            )
+            stack.callback(psql.kill)
+        stores.until(lambda: fleet.swarm.sql(SENDERS) == str(count), "all are taken")
+        line = refusal(fleet)
+    assert line == f"{fleet.swarm.address} has 0 free WAL senders: raise max_wal_senders by 3"
