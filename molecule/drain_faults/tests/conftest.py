@@ -119,6 +119,13 @@ class Swarm:
         given = ("--env=SERVICE=backend", "--env=PORT=8001", "--stop-grace-period=20s", "--no-resolve-image")
         self.docker("service", "create", "--detach", "--quiet", f"--name={name}", *given, *options, IMAGE, *command)
 
+    def kill(self, name: str, host: str) -> None:
+        """The end of a service's only task, on its host."""
+        (task,) = self.tasks(name)
+        container = task["Status"]["ContainerStatus"]["ContainerID"]
+        docker("exec", f"replatform-lab-{host}", "docker", "kill", container)
+        self.until("its task has ended", lambda: not self.tasks(name))
+
     def serve(self, name: str, replicas: int, check_s: int) -> None:
         """A service that the module moves, in the network of the stack; it counts when it has been looked at."""
         check = ("--health-cmd=busybox wget -q -O /dev/null http://127.0.0.1:8001/health", "--health-timeout=10s")

@@ -56,9 +56,13 @@ def test_a_service_that_would_be_lost_or_has_nowhere_to_go(swarm: t.Any, what: s
 
 
 def test_a_job(swarm: t.Any) -> None:
-    swarm.create(CASE, "--mode=replicated-job", "--stop-signal=SIGKILL", HERE, command=("sleep", "infinity"))
-    swarm.until("the job runs", lambda: [one["Status"]["State"] for one in swarm.tasks(CASE)] == ["running"])
-    assert_refused(swarm, f"{CASE} is a job")
+    swarm.create(CASE, "--mode=replicated-job", "--restart-condition=none", HERE, command=("sleep", "infinity"))
+    try:
+        swarm.until("the job runs", lambda: [one["Status"]["State"] for one in swarm.tasks(CASE)] == ["running"])
+        assert_refused(swarm, f"{CASE} is a job")
+    finally:
+        # Swarm lets a job's task run on when its service goes.
+        swarm.kill(CASE, NODE)
 
 
 def test_a_service_in_mid_update(swarm: t.Any) -> None:
