@@ -50,9 +50,10 @@ def small_disk(postgres):
         stores.until(postgres.answers, "it answers again")
         yield folder
     finally:
-        (folder / "filler").unlink(missing_ok=True)  # a primary that can't write does not end
         os.close(os.open("stopped", os.O_CREAT, dir_fd=below))
         os.close(below)
+        with contextlib.suppress(OSError):
+            os.kill(postgres.postmaster(), signal.SIGINT)  # else it would wait for the pooler's connections
         postgres.server.end()
         subprocess.run(["umount", str(folder)], check=True)
 
