@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import threading
@@ -25,6 +26,13 @@ def weights(edge):
     return [child["weight"] for child in file["http"]["services"]["app"]["weighted"]["services"]]
 
 
+def said(file, seconds, failed):
+    """What the prober writes of some seconds."""
+    with file.open("a") as stream:
+        for second in seconds:
+            stream.write(json.dumps({"t": second, "service": "app", "total": 20, "failed": failed}) + "\n")
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_the_watch_begins_anew_and_passes(edge, sides, traffic, tmp_path, how):
     prober = tmp_path / "prober"
@@ -35,12 +43,16 @@ def test_the_watch_begins_anew_and_passes(edge, sides, traffic, tmp_path, how):
         in_watch(edge, sides)
         edge.stop(how)
         # What clients of an edge that is down get, and what the prober writes of it.
-        lines = [{"t": second, "service": "app", "total": 20, "failed": 20} for second in range(2)]
-        (prober / "requests-20261128T10.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        file = prober / "requests-20261128T10.jsonl"
+        said(file, range(2), failed=20)
         threading.Event().wait(1)  # as RestartSec of the unit
         edge.start()
         assert weights(edge) == [50, 50]
-        shifting.join()
+        for second in itertools.count(2):
+            if not shifting.is_alive():
+                break
+            said(file, [second], failed=0)
+            shifting.join(1)  # the prober writes each second
     assert raised == [] and weights(edge) == [0, 100]
     half, whole = (record["data"] for record in records(edge, "weight"))
     assert half["edge_away"] == 1 and half["passed"] and half["prober_failed"] == 0
