@@ -132,7 +132,8 @@ def _cordoned(node: Raw, wanted: Wanted) -> Decision:
     data = {"node": name, "reason": wanted.reason, **({"fault": wanted.fault} if wanted.fault else {})}
     if wanted.fault and not is_half_way(node):
         return Done(f"{name} is not cordoned by us, so there is nothing to add the fault to")
-    offered = {"gpus": count} if (count := node.get("status", {}).get("allocatable", {}).get(GPU, "0")) != "0" else {}
+    gpus = node.get("status", {}).get("allocatable", {}).get(GPU, "0")
+    offered = {} if gpus == "0" else {"gpus": gpus}
     if not is_cordoned(node):
         return Step("cordon", {**data, **offered})
     said = mark(node)

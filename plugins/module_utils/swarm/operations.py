@@ -42,7 +42,6 @@ class SwarmOperation:
 
     def __init__(self, client: t.Any) -> None:
         self.client = client
-        self.world: Raw = {}
 
     def observe(self) -> dict[str, t.Any]:
         with api_errors("read the Swarm"):
@@ -67,14 +66,15 @@ class SwarmOperation:
     def write(self, step: Step) -> None:
         raise NotImplementedError
 
-    def post_gpu_spec(self, step: Step) -> None:
-        """Write what a step of RV(gpu) makes of a service, from the spec that was decided on: a change in between is a conflict and not lost."""
-        (service,) = [one for one in self.world["services"] if one["Spec"]["Name"] == step.data["service"]]
-        post_service(self.client, service, gpu.spec_after(step.name, service["Spec"]))
-
     def _still(self, step: Step) -> bool:
         decision = self.next_step(self.observe())
         return isinstance(decision, Step) and decision.name == step.name
+
+
+def _post_gpu_spec(client: t.Any, world: Raw, step: Step) -> None:
+    """Write what a step of RV(gpu) makes of a service, from the spec in O(world), so that a change in between is a conflict and not lost."""
+    (service,) = [one for one in world["services"] if one["Spec"]["Name"] == step.data["service"]]
+    post_service(client, service, gpu.spec_after(step.name, service["Spec"]))
 
 
 class Drain(SwarmOperation):
@@ -84,6 +84,7 @@ class Drain(SwarmOperation):
         super().__init__(client)
         self.wanted = wanted
         self.move_timeout = move_timeout
+        self.world: Raw = {}
         self.waited: Counter[tuple[str, str]] = Counter()
         self.late: set[tuple[str, str]] = set()
 
@@ -206,6 +207,7 @@ class Restoration(SwarmOperation):
         self.kept = kept
         self.values = values
         self.foresee = foresee
+        self.world: Raw = {}
 
     def observe(self) -> dict[str, t.Any]:
         world = super().observe()
@@ -227,7 +229,7 @@ class Restoration(SwarmOperation):
 
     def write(self, step: Step) -> None:
         if step.name == "constrain":
-            self.post_gpu_spec(step)
+            _post_gpu_spec(self.client, self.world, step)
             return
         kind = step.name.partition("_")[2]
         if kind == "service":
@@ -268,6 +270,7 @@ class Spare(SwarmOperation):
         super().__init__(client)
         self.service = service
         self.wanted = wanted
+        self.world: Raw = {}
         self.simulate = spare.simulate
 
     def observe(self) -> dict[str, t.Any]:
@@ -292,6 +295,7 @@ class Gpu(SwarmOperation):
         self.node = node
         self.state = state
         self.kinds = frozenset(kinds)
+        self.world: Raw = {}
         self.simulate = gpu.simulate
 
     def observe(self) -> dict[str, t.Any]:
@@ -305,7 +309,7 @@ class Gpu(SwarmOperation):
 
     def write(self, step: Step) -> None:
         if "service" in step.data:
-            self.post_gpu_spec(step)
+            _post_gpu_spec(self.client, self.world, step)
             return
         (node,) = drain.find(self.world, self.node)
         self.client.update_node(node["ID"], node["Version"]["Index"], gpu.spec_after(step.name, node["Spec"]))
