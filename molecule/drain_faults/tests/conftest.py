@@ -134,15 +134,29 @@ class Swarm:
         self.until_whole()
 
     @contextlib.contextmanager
-    def frozen(self, host: str) -> t.Iterator[None]:
-        """Its systemd, Engine and Swarm stand still, and the managers know; its tasks run on."""
-        docker("pause", f"replatform-lab-{host}")
+    def paused(self, *hosts: str) -> t.Iterator[None]:
+        """Their systemd, Engine and Swarm stand still; their tasks run on."""
+        containers = [f"replatform-lab-{host}" for host in hosts]
+        docker("pause", *containers)
         try:
-            self.until(f"{host} is down", lambda: self._is_lost(host))
             yield
         finally:
-            docker("unpause", f"replatform-lab-{host}")
+            docker("unpause", *containers)
         self.until_whole()
+
+    @contextlib.contextmanager
+    def frozen(self, host: str) -> t.Iterator[None]:
+        """A host that is paused, and the managers know."""
+        with self.paused(host):
+            self.until(f"{host} is down", lambda: self._is_lost(host))
+            yield
+
+    def is_led(self) -> bool:
+        """Whether the managers answer, for which they need a leader."""
+        try:
+            return bool(self.get("nodes"))
+        except subprocess.CalledProcessError:
+            return False
 
     def _is_lost(self, host: str) -> bool:
         node = self.node(host)
@@ -178,6 +192,17 @@ class Swarm:
         outcome = self.run(node, state, **options)
         assert outcome.status == 0, outcome.said
         return [step["name"] for step in outcome.result["steps"]]
+
+    def refuses(self, words: str, node: str, with_tasks: bool = True, **options: t.Any) -> None:
+        """The module, which must refuse in one line with these words, and leave all as it was; the tasks may move for other reasons."""
+        before, recorded = self.look(with_tasks), len(self.records())
+        outcome = self.run(node, **options)
+        assert outcome.status != 0, outcome.said
+        print(outcome.result["msg"])
+        assert words in outcome.result["msg"]
+        assert "\n" not in outcome.result["msg"]
+        assert [(one["step"], one["event"]) for one in self.records()[recorded:]] == [("refuse", "refused")]
+        assert self.look(with_tasks) == before
 
     def records(self) -> list[dict[str, t.Any]]:
         """The journal."""

@@ -1,7 +1,6 @@
 """What a drain refuses: one line, and nodes, services and tasks are as they were.
 
-It needs a fleet at rest, and pauses a worker and then one manager of three. Some fifteen minutes. Not here: the last manager and a quorum that
-would be lost, for which the lab would have to lose its own; the unit tests have them.
+It needs a fleet at rest, and pauses a worker and then one manager of three. Some fifteen minutes. The managers themselves: test_managers.py.
 """
 
 from __future__ import annotations
@@ -24,17 +23,6 @@ SERVICES = {
 }
 
 
-def assert_refused(swarm: t.Any, words: str, node: str = NODE, with_tasks: bool = True, **options: t.Any) -> None:
-    before, recorded = swarm.look(with_tasks), len(swarm.records())
-    outcome = swarm.run(node, **options)
-    assert outcome.status != 0, outcome.said
-    print(outcome.result["msg"])
-    assert words in outcome.result["msg"]
-    assert "\n" not in outcome.result["msg"]
-    assert [(one["step"], one["event"]) for one in swarm.records()[recorded:]] == [("refuse", "refused")]
-    assert swarm.look(with_tasks) == before
-
-
 @pytest.fixture(name="case", autouse=True)
 def case_fixture(swarm: t.Any) -> t.Iterator[None]:
     """A fleet at rest before, and without the case's service after."""
@@ -52,14 +40,14 @@ def test_a_service_that_would_be_lost_or_has_nowhere_to_go(swarm: t.Any, what: s
     most = int(swarm.node(NODE)["Description"]["Resources"]["MemoryBytes"] * 0.6)
     swarm.create(CASE, *(option.format(most=most) for option in options))
     swarm.until_whole()
-    assert_refused(swarm, words, may_stop=[CASE] if what == "would never start again" else [])
+    swarm.refuses(words, NODE, may_stop=[CASE] if what == "would never start again" else [])
 
 
 def test_a_job(swarm: t.Any) -> None:
     swarm.create(CASE, "--mode=replicated-job", "--restart-condition=none", HERE, command=("sleep", "infinity"))
     try:
         swarm.until("the job runs", lambda: [one["Status"]["State"] for one in swarm.tasks(CASE)] == ["running"])
-        assert_refused(swarm, f"{CASE} is a job")
+        swarm.refuses(f"{CASE} is a job", NODE)
     finally:
         # Swarm lets a job's task run on when its service goes.
         swarm.kill(CASE, NODE)
@@ -76,21 +64,33 @@ def test_a_service_in_mid_update(swarm: t.Any) -> None:
         return sorted(new) == [False, True] and all(one["Status"]["State"] == "running" for one in tasks)
 
     swarm.until("one of two tasks is new", waits)
-    assert_refused(swarm, f"service {CASE} is in mid-update (updating)")
+    swarm.refuses(f"service {CASE} is in mid-update (updating)", NODE)
+
+
+def test_a_service_whose_update_has_failed(swarm: t.Any) -> None:
+    swarm.create(CASE, "--replicas=2", "--restart-condition=none", "--update-failure-action=pause", HERE)
+    swarm.until_whole()
+    swarm.docker("service", "update", "--detach", "--quiet", "--env-add=PORT=none", CASE)
+
+    def is_paused() -> bool:
+        return swarm.services()[CASE]["UpdateStatus"]["State"] == "paused"
+
+    swarm.until("its update is paused", is_paused)
+    swarm.refuses(f"service {CASE} is paused: finish or roll back its update first", NODE)
 
 
 def test_a_node_that_is_not_ready(swarm: t.Any) -> None:
     with swarm.frozen(WORKER):
         # Swarm starts the tasks of that node elsewhere meanwhile.
-        assert_refused(swarm, f"{WORKER} is 'down', so what runs on it is not known", WORKER, with_tasks=False)
+        swarm.refuses(f"{WORKER} is 'down', so what runs on it is not known", WORKER, with_tasks=False)
 
 
 def test_a_manager_that_cannot_be_reached(swarm: t.Any) -> None:
     """Of the three one is lost: what takes another away, by a drain or for good, would take the quorum."""
     with swarm.frozen(MANAGER):
         for state in ("drained", "demoted", "removed"):
-            assert_refused(swarm, f"manager {MANAGER} is not reachable", with_tasks=False, state=state)
-        assert_refused(swarm, f"{MANAGER} is 'down'", MANAGER, with_tasks=False, state="removed")
+            swarm.refuses(f"manager {MANAGER} is not reachable", NODE, with_tasks=False, state=state)
+        swarm.refuses(f"{MANAGER} is 'down'", MANAGER, with_tasks=False, state="removed")
 
 
 def test_another_drain_under_way(swarm: t.Any) -> None:
@@ -99,6 +99,6 @@ def test_another_drain_under_way(swarm: t.Any) -> None:
     # Swarm goes on with the move that the killed run has begun.
     swarm.until_whole()
     assert swarm.specs() != specs
-    assert_refused(swarm, f"the drain of {NODE} is still under way", MANAGER)
+    swarm.refuses(f"the drain of {NODE} is still under way", MANAGER)
     swarm.bring(NODE, "active")
     assert swarm.specs() == specs

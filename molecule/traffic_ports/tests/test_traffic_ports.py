@@ -56,6 +56,24 @@ def test_the_node_was_drained_and_every_task_more_is_gone_again(host: t.Any) -> 
     assert more == gone
 
 
+def test_the_edge_led_elsewhere_before_a_task_was_moved(host: t.Any) -> None:
+    """The host has the edge and is the manager that drains: its journal has both in their order."""
+    address = json.loads(host.check_output(f"docker node inspect {DRAINED}"))[0]["Status"]["Addr"]
+    led: dict[str, list[str]] = {}
+    moved: list[str] = []
+    for line in host.check_output("cat /var/lib/replatform/journal.jsonl").splitlines():
+        one = json.loads(line)
+        if one["operation"] == "traffic_shift" and one["event"] == "ok" and "servers" in one["data"]:
+            led[one["subject"]] = [server for side in one["data"]["servers"].values() for server in side]
+        elif (one["operation"], one["step"], one["event"]) == ("swarm_drain", "pin", "start"):
+            name = one["data"]["service"].removeprefix("sophia_")
+            if name in led:
+                moved.append(name)
+                assert led[name] and not [server for server in led[name] if address in server], name
+    print(f"led elsewhere, then moved: {moved}")
+    assert moved
+
+
 def test_the_drain_that_had_too_little_time_was_taken_back(host: t.Any) -> None:
     """All that it had written, until the next one began."""
     lines = host.check_output("cat /var/lib/replatform/journal.jsonl").splitlines()

@@ -16,8 +16,9 @@ import threading
 import time
 import typing as t
 
+from .looks import Watch
 from .stores import PATIENCE_S, Server, controller, free_port, until
-from .watch import Watch, watching
+from .watch import watching
 
 # What decides what is kept and what survives; none of these is Redis' own default.
 GIVEN = {

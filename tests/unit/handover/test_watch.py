@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from . import stores, watch
+from . import looks, stores, watch
 
 READ_ONLY, FOLLOWS, GONE = "f|on", "t|on", ""
 
@@ -34,15 +34,15 @@ class Told:
 def looked(swarm, k3s, read_s=0.1):
     """A watch that has asked both in turn, each read taking so long."""
     servers = [Told(*swarm), Told(*k3s)]
-    watching = watch.Watch(servers, TAKES)
+    watching = looks.Watch(servers, TAKES)
     clock = itertools.count(0, read_s / 2)
-    with mock.patch.object(watch.time, "monotonic", lambda: next(clock)):
+    with mock.patch.object(looks.time, "monotonic", lambda: next(clock)):
         for _each, one in zip(range(len(swarm) + len(k3s)), itertools.cycle(servers)):
             watching.look(one)
     return watching
 
 
-TAKES = watch.TAKES_WRITES
+TAKES = looks.TAKES_WRITES
 
 
 @pytest.fixture(autouse=True)
