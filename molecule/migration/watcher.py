@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Reads from both instances of PostgreSQL and from both of Redis until SIGTERM, and says how often two were seen that take writes at once.
+"""Reads until SIGTERM from both instances of PostgreSQL, from both of Redis, and on the Swarm and on K3s who has a host's GPUs; says how often
+both were seen to have what only one may have: an application's writes, or a GPU.
 
-usage: watcher.py PASSWORD_FILE RESULT.json POSTGRES POSTGRES REDIS REDIS     the stores as HOST:PORT; with PGUSER and PGDATABASE set
+usage: watcher.py PASSWORD_FILE RESULT.json SWARM K3S     with PGUSER and PGDATABASE set; SWARM is the host that has the stores at their own ports,
+       K3S one that has node ports
 
-It removes PASSWORD_FILE when it has read it. The module C(looks), which judges, lies beside it.
+It runs on a manager of the Swarm that is a server of K3s, and removes PASSWORD_FILE when it has read it. The module C(looks), which judges, lies
+beside it.
 """
 
 from __future__ import annotations
@@ -16,12 +19,18 @@ import signal
 import socket
 import subprocess
 import sys
+import typing as t
 
 import looks
 
 # The hosts share a few cores with all that is moved.
-POSTGRES_PAUSE_S, REDIS_PAUSE_S = 0.6, 0.2
+POSTGRES_PAUSE_S, REDIS_PAUSE_S, GPUS_PAUSE_S = 0.6, 0.2, 2
+# A host's GPUs are not given and taken back in less.
+GPUS_BRIEF_S = 12
 TIMEOUT_S = 5
+KUBECTL = ("/usr/local/bin/k3s", "kubectl")
+GPU_LABEL, GPU_SERVICE = "replatform.sophia.ai.gpu", "sophia_rag-pipeline"
+ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 
 
 def postgres(address: str) -> str:
@@ -46,24 +55,89 @@ def redis(address: str) -> str:
         raise RuntimeError from exc
 
 
+def answer(*command: str) -> list[dict[str, t.Any]]:
+    """What an API says."""
+    try:
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S).stdout
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise RuntimeError from exc
+    told = json.loads(said)
+    return told["items"] if isinstance(told, dict) else told
+
+
+def swarm(what: str) -> list[dict[str, t.Any]]:
+    """What the Swarm says."""
+    return answer("curl", "-sS", "--fail", "--unix-socket", "/run/docker.sock", f"http://docker/{what}")
+
+
+def gpus_of_swarm() -> frozenset[str]:
+    """The hosts whose GPUs it may give to a task, or has given to one that has not ended."""
+    nodes = {one["ID"]: one for one in swarm("nodes")}
+    service = {one["ID"] for one in swarm("services") if one["Spec"]["Name"] == GPU_SERVICE}
+    tasks = [one for one in swarm("tasks") if one["ServiceID"] in service and one["Status"]["State"] not in ENDED]
+    has = {one.get("NodeID") for one in tasks} | {
+        key for key, one in nodes.items() if GPU_LABEL not in (one["Spec"]["Labels"] or {})
+    }
+    return frozenset(node["Description"]["Hostname"] for key, node in nodes.items() if key in has)
+
+
+def gpus_of_k3s() -> frozenset[str]:
+    """The hosts whose GPUs it offers."""
+    nodes = answer(*KUBECTL, "get", "nodes", "-o", "json")
+    offered = {
+        one["metadata"]["name"]: one["status"].get("allocatable", {}).get("nvidia.com/gpu", "0") for one in nodes
+    }
+    return frozenset(name for name, gpus in offered.items() if gpus != "0")
+
+
+def postgres_watch(*addresses: str) -> looks.Watch:
+    """Both instances of PostgreSQL."""
+    reads = [looks.takes(functools.partial(postgres, one), looks.TAKES_WRITES) for one in addresses]
+    return looks.Watch(reads, POSTGRES_PAUSE_S, looks.BRIEF_S)
+
+
+def redis_watch(*addresses: str) -> looks.Watch:
+    """Both instances of Redis."""
+    return looks.Watch([looks.takes(functools.partial(redis, one), "master") for one in addresses], REDIS_PAUSE_S)
+
+
+STORES = {"postgres": (5432, postgres_watch), "redis": (6379, redis_watch)}
+
+
+def port_on_k3s(name: str) -> int | None:
+    """The node port of a store's instance there, once there is one."""
+    try:
+        services = answer(*KUBECTL, "get", "services", "--all-namespaces", "-o", "json")
+    except RuntimeError:
+        return None
+    return next(
+        (one["spec"]["ports"][0]["nodePort"] for one in services if one["metadata"]["name"] == f"{name}-k3s"), None
+    )
+
+
+def is_wanted_to_end() -> bool:
+    """Waits for two seconds whether it is."""
+    return signal.sigtimedwait({signal.SIGTERM}, 2) is not None
+
+
 def main() -> None:
     """Watch, and write the result."""
-    password, result, *addresses = sys.argv[1:]
+    password, result, on_swarm, on_k3s = sys.argv[1:]
     os.environ["PGPASSWORD"] = pathlib.Path(password).read_text(encoding="utf-8").strip()
     pathlib.Path(password).unlink()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    reads = [functools.partial(read, one) for read, one in zip((postgres, postgres, redis, redis), addresses)]
-    watches = {
-        "postgres": looks.Watch(reads[:2], looks.TAKES_WRITES, POSTGRES_PAUSE_S, looks.BRIEF_S),
-        "redis": looks.Watch(reads[2:], "master", REDIS_PAUSE_S),
-    }
-    for watch in watches.values():
-        watch.start()
-    signal.sigwait({signal.SIGTERM})
-    for watch in watches.values():
-        watch.leave.set()
-        watch.join()
-    told = {name: {"read": watch.conclusive, "both": watch.both} for name, watch in watches.items()}
+    watches = {"gpus": looks.Watch([gpus_of_swarm, gpus_of_k3s], GPUS_PAUSE_S, GPUS_BRIEF_S)}
+    watches["gpus"].start()
+    while not is_wanted_to_end():
+        for name, (port, watch) in STORES.items():
+            there = None if name in watches else port_on_k3s(name)
+            if there:
+                watches[name] = watch(f"{on_swarm}:{port}", f"{on_k3s}:{there}")
+                watches[name].start()
+    for one in watches.values():
+        one.leave.set()
+        one.join()
+    told = {name: {"read": one.conclusive, "both": [str(look) for look in one.both]} for name, one in watches.items()}
     pathlib.Path(result).write_text(json.dumps(told), encoding="utf-8")
 
 

@@ -197,15 +197,15 @@ def test_clients_of_postgresql_were_held_for_a_moment(
     assert max(held_s) < 60
 
 
-def test_no_two_instances_took_writes_at_once(host) -> None:
-    """What watcher.py saw, from before the stores moved to this moment."""
+def test_no_two_instances_took_writes_and_no_gpu_was_on_both_sides_at_once(host) -> None:
+    """What watcher.py saw, from before stores and GPUs moved to this moment."""
     host.run("systemctl stop lab-watch")  # its unit is gone when this is looked at again
     told = json.loads(host.file("/usr/local/lib/lab-watch/result.json").content_string)
-    print({store: seen["read"] for store, seen in told.items()}, "times both were read")
-    assert told.keys() == {"postgres", "redis"}
-    for store, seen in told.items():
-        assert seen["both"] == [], store
-        assert seen["read"] >= 20, store
+    print({what: seen["read"] for what, seen in told.items()}, "times both were read")
+    assert told.keys() == {"postgres", "redis", "gpus"}
+    for what, seen in told.items():
+        assert seen["both"] == [], what
+        assert seen["read"] >= 20, what
 
 
 @pytest.mark.parametrize(

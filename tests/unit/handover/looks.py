@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Nobody may see two servers at once that take an application's writes: what was read from both says whether somebody could.
+"""Of some things two sides may never both have one, as the writes of an application: what was read from both says whether they had.
 
 Of nothing but the standard library: molecule/migration has it on a host.
 """
@@ -21,28 +21,41 @@ PAUSE_S = 0.4
 BRIEF_S = 2.0
 
 
+Read = t.Callable[[], frozenset[str]]
+
+
 class Look(t.NamedTuple):
-    """One read of one server: when it began and ended, and what was answered, nothing for none."""
+    """One read of one side: when it began and ended, and what the side had; None where there was no answer."""
 
     begun: float
     ended: float
-    said: str
+    has: frozenset[str] | None
+
+
+def takes(read: t.Callable[[], str], word: str) -> Read:
+    """A read of a server, which has C(writes) where it says O(word); where it says nothing there is no answer."""
+
+    def has() -> frozenset[str]:
+        said = read()
+        if not said:
+            raise RuntimeError
+        return frozenset({"writes"} if said == word else ())
+
+    return has
 
 
 class Watch(threading.Thread):
-    """Reads from two servers in turn, from when one of them follows the other; O(taking) is what one says that takes writes. Reads
-    that took longer than O(brief_s) prove nothing.
+    """Reads in turn what two sides have of that which only one may have, from when one of them has nothing. Reads that took longer
+    than O(brief_s) prove nothing.
 
-    Where a server takes writes in two reads that follow each other, and the other one in its read between, there was a moment at
-    which both did: all of the read between.
+    Where a side has something in two reads that follow each other, and the other one in its read between, there was a moment at
+    which both had it: all of the read between.
     """
 
-    def __init__(
-        self, reads: t.Iterable[t.Callable[[], str]], taking: str, pause_s: float = 0.02, brief_s: float = 1.0
-    ) -> None:
+    def __init__(self, reads: t.Iterable[Read], pause_s: float = 0.02, brief_s: float = 1.0) -> None:
         super().__init__(daemon=True)
         self.pause_s, self.brief_s = pause_s, brief_s
-        self.turns, self.taking = itertools.cycle(reads), taking
+        self.turns = itertools.cycle(reads)
         self.looks: list[Look] = []
         self.conclusive = 0
         self.both: list[tuple[Look, ...]] = []
@@ -52,23 +65,24 @@ class Watch(threading.Thread):
         while not self.leave.wait(self.pause_s):
             self.look(next(self.turns))
 
-    def look(self, read: t.Callable[[], str]) -> None:
+    def look(self, read: Read) -> None:
         begun = time.monotonic()
         try:
-            said = read()
+            has = read()
         except RuntimeError:
-            said = ""
-        look = Look(begun, time.monotonic(), said)
-        if self.looks or said not in ("", self.taking):
+            has = None
+        look = Look(begun, time.monotonic(), has)
+        if self.looks or has == frozenset():
             self.looks = [*self.looks[-2:], look]
         self.judge()
 
     def judge(self) -> None:
         if len(self.looks) < 3:
             return
-        before, between, after = self.looks
-        if after.ended - before.begun > self.brief_s:
+        before, _between, after = self.looks
+        all_have = [look.has for look in self.looks if look.has is not None]
+        if len(all_have) < 3 or after.ended - before.begun > self.brief_s:
             return
-        self.conclusive += all(look.said for look in self.looks)
-        if all(look.said == self.taking for look in self.looks):
-            self.both.append((before, between, after))
+        self.conclusive += 1
+        if frozenset.intersection(*all_have):
+            self.both.append(tuple(self.looks))

@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from .looks import Watch
+from .looks import Watch, takes
 from .stores import PATIENCE_S, Server, controller, free_port, until
 from .watch import watching
 
@@ -223,7 +223,7 @@ class Writer(threading.Thread):
 
 def watched(pair: Pair) -> t.ContextManager[None]:
     """Fails where two were seen that take writes."""
-    return watching(Watch((pair.swarm.role, pair.k3s.role), "master"))
+    return watching(Watch([takes(one.role, "master") for one in (pair.swarm, pair.k3s)]))
 
 
 def _quoted(text: str) -> str:

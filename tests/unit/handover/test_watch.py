@@ -33,8 +33,8 @@ class Told:
 
 def looked(swarm, k3s, read_s=0.1):
     """A watch that has asked both in turn, each read taking so long."""
-    servers = [Told(*swarm), Told(*k3s)]
-    watching = looks.Watch(servers, TAKES)
+    servers = [looks.takes(Told(*said), TAKES) for said in (swarm, k3s)]
+    watching = looks.Watch(servers)
     clock = itertools.count(0, read_s / 2)
     with mock.patch.object(looks.time, "monotonic", lambda: next(clock)):
         for _each, one in zip(range(len(swarm) + len(k3s)), itertools.cycle(servers)):

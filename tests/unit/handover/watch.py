@@ -8,7 +8,7 @@ import contextlib
 import functools
 import typing as t
 
-from .looks import BRIEF_S, PAUSE_S, READ, TAKES_WRITES, Watch
+from .looks import BRIEF_S, PAUSE_S, READ, TAKES_WRITES, Watch, takes
 from .stores import Fleet, until
 
 # Fewer looks that prove something are none.
@@ -32,5 +32,5 @@ def watching(watch: Watch) -> t.Iterator[None]:
 
 def watched(fleet: Fleet) -> t.ContextManager[None]:
     """Both on new connections, with the defaults that an application gets."""
-    reads = [functools.partial(one.sql, READ, options="") for one in (fleet.swarm, fleet.k3s)]
-    return watching(Watch(reads, TAKES_WRITES, PAUSE_S, BRIEF_S))
+    reads = [takes(functools.partial(one.sql, READ, options=""), TAKES_WRITES) for one in (fleet.swarm, fleet.k3s)]
+    return watching(Watch(reads, PAUSE_S, BRIEF_S))
