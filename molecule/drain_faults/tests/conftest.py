@@ -166,7 +166,8 @@ class Swarm:
     def start(self, node: str, state: str = "drained", **options: t.Any) -> subprocess.Popen[str]:
         """The module, on its way. All that is only to be allowed by a person may move."""
         limits = {"move_timeout": 300, "deadline": 1200, "journal": JOURNAL}
-        given = {"node": node, "state": state, "may_move": sorted(self.services()), **limits, **options}
+        given = {"node": node, "state": state, **limits, **options}
+        given.setdefault("may_move", sorted(self.services()) if self.is_led() else [])
         module = ("-m", "sophia.replatform.swarm_drain", "-a", json.dumps(given))
         return subprocess.Popen(
             ["ansible", MANAGER, "-i", "inventories/lab", "-b", *module],
