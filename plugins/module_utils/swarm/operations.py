@@ -296,7 +296,6 @@ class Gpu(SwarmOperation):
         self.state = state
         self.kinds = frozenset(kinds)
         self.world: Raw = {}
-        self.simulate = gpu.simulate
 
     def observe(self) -> dict[str, t.Any]:
         # What is written is made from what was decided on, so that a change in between is a conflict and not lost.
@@ -306,6 +305,9 @@ class Gpu(SwarmOperation):
 
     def next_step(self, world: Raw) -> Decision:
         return gpu.next_step(world, self.node, self.state, self.kinds)
+
+    def simulate(self, world: Raw, step: Step) -> dict[str, t.Any]:
+        return gpu.simulate(world, step, self.node)
 
     def write(self, step: Step) -> None:
         if "service" in step.data:
