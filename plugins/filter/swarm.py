@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import begins_empty, homes, ports, routes
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import astray, begins_empty, homes, ports, routes
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -24,6 +24,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "drain_plan": routes.drain_plan,
+            "swarm_astray": astray.astray,
             "swarm_begins_empty": begins_empty.begins_empty,
             "swarm_homeless": homes.homeless,
             "swarm_kept_ports": ports.kept_ports,

@@ -18,7 +18,8 @@ extends_documentation_fragment:
 options:
   last_manager:
     description:
-      - Whether this Engine may leave as a manager, which dissolves the Swarm. It is refused while any other node is listed.
+      - Whether this Engine may leave as a manager, which dissolves the Swarm. It is refused while any other node is listed, and
+        while the Swarm has a service other than what M(sophia.replatform.swarm_secret_copy) has left, since all would be lost.
       - Otherwise a manager is waited for until it is demoted; see M(sophia.replatform.swarm_drain).
     type: bool
     default: false

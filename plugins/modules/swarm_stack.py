@@ -36,6 +36,14 @@ options:
       - Required with O(state=absent).
     type: list
     elements: str
+  last_stack:
+    description:
+      - Whether the Swarm is to go with the stack, as M(sophia.replatform.swarm_leave) takes it away. With O(state=absent).
+      - Nothing is removed then while the Swarm has a service of another stack or of none, whatever its number of tasks, since it would be lost; or
+        a node that is down and was not drained, or on which tasks of the stack have not ended.
+      - What a killed run of M(sophia.replatform.swarm_secret_copy) has left is removed as well.
+    type: bool
+    default: false
   kept:
     description:
       - File on this manager with what was kept, C(swarm-STACK.json).
@@ -98,6 +106,7 @@ def main() -> None:
             "stack": {"type": "str", "required": True},
             "state": {"type": "str", "default": "absent", "choices": ["absent", "present"]},
             "handed_over": {"type": "list", "elements": "str"},
+            "last_stack": {"type": "bool", "default": False},
             "kept": {"type": "path"},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             **client.ARGUMENTS,
@@ -125,7 +134,7 @@ def _operation(options: t.Mapping[str, t.Any], check_mode: bool) -> Operation:
         whole, values = kept.read(options["kept"]), kept.values(options["secrets"])
         return operations.Restoration(client.connect(options), stack, whole, values, foresee=check_mode)
     names = [f"{stack}_{name}" for name in options["handed_over"]]
-    return operations.Removal(client.connect(options), stack, names)
+    return operations.Removal(client.connect(options), stack, names, options["last_stack"])
 
 
 if __name__ == "__main__":

@@ -55,16 +55,16 @@ def next_step(world: Raw, name: str, state: str, kinds: t.Collection[str] = ()) 
             return Step("constrain", {"service": service["Spec"]["Name"]})
     if _mark(node) == GIVEN:
         return Done(f"the Swarm gives the GPUs of {_name(node)} to no task")
-    if node["Spec"]["Availability"] == "active" and _mark(node) != BEGUN:
+    if node["Spec"]["Availability"] == "active":
         return Step("hold", {"node": _name(node)})
     return Step("give", {"node": _name(node)})
 
 
-def simulate(world: Raw, step: Step) -> dict[str, t.Any]:
-    """The world after O(step)."""
+def simulate(world: Raw, step: Step, name: str) -> dict[str, t.Any]:
+    """The world after O(step) of the node O(name)."""
     after = copy.deepcopy(dict(world))
     if "node" in step.data:
-        (thing,) = [node for node in after["nodes"] if _name(node) == step.data["node"]]
+        (thing,) = t.cast("list[dict[str, t.Any]]", drain.find(after, name))
     else:
         (thing,) = [one for one in after["services"] if one["Spec"]["Name"] == step.data["service"]]
     thing["Spec"] = spec_after(step.name, thing["Spec"])
@@ -173,14 +173,18 @@ def _held(spec: Raw) -> dict[str, t.Any]:
 
 def _given(spec: Raw) -> dict[str, t.Any]:
     labels = spec.get("Labels") or {}
-    available = "active" if labels.get(LABEL) == BEGUN else spec["Availability"]
-    return {**spec, "Availability": available, "Labels": {**labels, LABEL: GIVEN}}
+    return {**spec, "Availability": _unheld(spec), "Labels": {**labels, LABEL: GIVEN}}
 
 
 def _offered(spec: Raw) -> dict[str, t.Any]:
-    labels = dict(spec.get("Labels") or {})
-    available = "active" if labels.pop(LABEL) == BEGUN else spec["Availability"]
-    return {**spec, "Availability": available, "Labels": labels}
+    labels = {key: value for key, value in (spec.get("Labels") or {}).items() if key != LABEL}
+    return {**spec, "Availability": _unheld(spec), "Labels": labels}
+
+
+def _unheld(spec: Raw) -> str:
+    """The availability without the pause of RV(_held); what somebody else has made of it meanwhile stays."""
+    ours = (spec.get("Labels") or {}).get(LABEL) == BEGUN and spec["Availability"] == "pause"
+    return "active" if ours else str(spec["Availability"])
 
 
 _SPECS = {"constrain": constrained, "unconstrain": unconstrained, "hold": _held, "give": _given, "offer": _offered}

@@ -8,13 +8,14 @@ import copy
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import dissolution
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import Raw, is_active
 
 
 def next_step(world: Raw, last: bool) -> Decision:
-    """The next step for O(world): C(info), C(nodes) (on a manager) and C(containers), those here that are tasks.
+    """The next step for O(world): C(info), C(nodes) and C(services) (on a manager) and C(containers), those here that are tasks.
 
-    O(last) says that this Engine may dissolve the Swarm: it is its last manager and nobody else is listed any more.
+    O(last) says that this Engine may dissolve the Swarm: it is its last manager, nobody else is listed any more, and no service is left.
     """
     info = world["info"]
     if not is_active(info):
@@ -31,6 +32,9 @@ def next_step(world: Raw, last: bool) -> Decision:
     )
     if others:
         return Refused(f"{', '.join(others)} are still nodes of the Swarm: remove them before its last manager leaves")
+    lost = dissolution.lost(world["services"])
+    if lost:
+        return Refused(lost)
     return Step("leave", {"force": True})
 
 

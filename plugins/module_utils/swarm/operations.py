@@ -172,12 +172,13 @@ class Drain(SwarmOperation):
 
 
 class Removal(SwarmOperation):
-    """A stack to be gone."""
+    """A stack to be gone; with O(last) the Swarm is to go with it."""
 
-    def __init__(self, client: t.Any, name: str, handed_over: t.Collection[str]) -> None:
+    def __init__(self, client: t.Any, name: str, handed_over: t.Collection[str], last: bool = False) -> None:
         super().__init__(client)
         self.name = name
         self.handed_over = frozenset(handed_over)
+        self.last = last
         self.simulate = stack.simulate_removal
 
     def observe(self) -> dict[str, t.Any]:
@@ -190,7 +191,7 @@ class Removal(SwarmOperation):
         return world
 
     def next_step(self, world: Raw) -> Decision:
-        return stack.next_removal(world, self.name, self.handed_over)
+        return stack.next_removal(world, self.name, self.handed_over, self.last)
 
     def write(self, step: Step) -> None:
         getattr(self.client, step.name)(step.data["id"])
@@ -296,7 +297,6 @@ class Gpu(SwarmOperation):
         self.state = state
         self.kinds = frozenset(kinds)
         self.world: Raw = {}
-        self.simulate = gpu.simulate
 
     def observe(self) -> dict[str, t.Any]:
         # What is written is made from what was decided on, so that a change in between is a conflict and not lost.
@@ -306,6 +306,9 @@ class Gpu(SwarmOperation):
 
     def next_step(self, world: Raw) -> Decision:
         return gpu.next_step(world, self.node, self.state, self.kinds)
+
+    def simulate(self, world: Raw, step: Step) -> dict[str, t.Any]:
+        return gpu.simulate(world, step, self.node)
 
     def write(self, step: Step) -> None:
         if "service" in step.data:
@@ -325,10 +328,10 @@ class Leave(SwarmOperation):
 
     def observe(self) -> dict[str, t.Any]:
         with api_errors("read the Engine"):
-            world: dict[str, t.Any] = {"info": self.client.info(), "nodes": []}
+            world: dict[str, t.Any] = {"info": self.client.info(), "nodes": [], "services": []}
             world["containers"] = self.client.containers(all=True, filters={"label": "com.docker.swarm.task.id"})
             if self.last and world["info"].get("Swarm", {}).get("ControlAvailable"):
-                world["nodes"] = self.client.nodes()
+                world.update(nodes=self.client.nodes(), services=self.client.services())
         return world
 
     def next_step(self, world: Raw) -> Decision:

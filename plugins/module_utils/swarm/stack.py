@@ -8,6 +8,8 @@ import copy
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
+from ansible_collections.sophia.replatform.plugins.module_utils.secrets import carrier
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import dissolution
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
     STACK_LABEL,
     TERMINAL,
@@ -19,10 +21,11 @@ from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state impo
 KINDS = ("network", "secret", "config")
 
 
-def next_removal(world: Raw, stack: str, handed_over: t.Collection[str]) -> Decision:
+def next_removal(world: Raw, stack: str, handed_over: t.Collection[str], last: bool = False) -> Decision:
     """The next step to have O(stack) gone. O(handed_over) are the full names of the services that serve elsewhere.
 
-    O(world) has C(info), C(services) and C(tasks) of the whole Swarm, and C(network), C(secret) and C(config) of the stack.
+    With O(last) the Swarm is to go with it, and what a killed run of C(swarm_secret_copy) has left goes first, since it mounts the stack's secrets.
+    O(world) has C(info), C(nodes), C(services) and C(tasks) of the whole Swarm, and C(network), C(secret) and C(config) of the stack.
     """
     if not is_manager(world["info"]):
         return Refused("this Engine is no manager of a Swarm: run on a manager")
@@ -32,9 +35,12 @@ def next_removal(world: Raw, stack: str, handed_over: t.Collection[str]) -> Deci
         return Refused(
             f"{', '.join(kept)} of stack {stack} are not handed over: move them first, then remove the stack"
         )
-    if services:
-        return Step("remove_service", {"service": services[0]["Spec"]["Name"], "id": services[0]["ID"]})
     left = [task for task in world["tasks"] if _stack_of(task) == stack and task["Status"]["State"] not in TERMINAL]
+    why_not = dissolution.why_not(world, stack, left) if last else ""
+    if why_not:
+        return Refused(why_not)
+    for service in [*(carrier.services(world) if last else ()), *services]:
+        return Step("remove_service", {"service": service["Spec"]["Name"], "id": service["ID"]})
     if left:
         return Step("wait_for_tasks", {"tasks": len(left)}, changes=False)
     for kind in KINDS:

@@ -184,6 +184,38 @@ def test_a_pause_of_somebody_else_stays():
     assert swarm.specs() == before
 
 
+@pytest.mark.parametrize("end", ["withdrawn", "offered"])
+def test_a_drain_of_somebody_else_meanwhile_stays(end):
+    swarm = swarm_of()
+    swarm.die_at, swarm.after = WITHDRAWN.index("hold"), True
+    with pytest.raises(Killed):
+        run(swarm, "n3")
+    swarm.die_at = None
+    swarm.watched = False  # the drain checks nothing
+    swarm.nodes_["n3"]["Spec"]["Availability"] = "drain"
+    run(swarm, "n3", end)
+    assert swarm.specs()[1]["n3"]["Availability"] == "drain"
+
+
+def test_a_node_that_somebody_makes_active_meanwhile_is_held_again():
+    swarm = swarm_of()
+    swarm.die_at, swarm.after = WITHDRAWN.index("hold"), True
+    with pytest.raises(Killed):
+        run(swarm, "n3")
+    swarm.die_at = None
+    swarm.nodes_["n3"]["Spec"]["Availability"] = "active"
+    assert run(swarm, "n3") == (["hold", "give"], True)
+    assert swarm.specs()[1]["n3"]["Availability"] == "active"
+
+
+def test_a_node_that_was_joined_twice_under_its_name_is_foreseen_by_its_id():
+    swarm = swarm_of()
+    old = raw.node("n9", state="down")
+    old["Description"] = swarm.nodes_["n3"]["Description"]
+    swarm.nodes_["n9"] = old
+    assert run(swarm, "n3", check=True) == (WITHDRAWN, True)
+
+
 def test_a_constraint_that_was_there_stays():
     own = service("rag", 1, gpus=1, constraints=(gpu.CONSTRAINT,))["Spec"]
     assert gpu.unconstrained(own) == own

@@ -60,7 +60,9 @@ def test_the_node_with_the_database_is_not_drained_unasked(manager):
 def test_the_whole_retirement_in_order(manager):
     """Stack, then workers, then managers one by one; the leader is the last."""
     world = {**manager, "network": [], "secret": [], "config": []}
-    names, end, world = walk(world, lambda w: stack.next_removal(w, "sophia", SERVICES), stack.simulate_removal)
+    names, end, world = walk(
+        world, lambda w: stack.next_removal(w, "sophia", SERVICES, last=True), stack.simulate_removal
+    )
     assert names == ["remove_service"] * 3 + ["wait_for_tasks"]
     assert isinstance(end, Done)
     others = [node for node in world["nodes"] if not node.get("ManagerStatus", {}).get("Leader")]
@@ -75,7 +77,7 @@ def test_the_whole_retirement_in_order(manager):
         assert names[-1] == "remove"
         assert isinstance(end, Done)
     (leader,) = world["nodes"]
-    last = {"info": world["info"], "nodes": [leader], "containers": []}
+    last = {"info": world["info"], "nodes": [leader], "containers": [], "services": []}
     last["info"]["Swarm"]["NodeID"] = leader["ID"]
     assert walk(last, lambda w: leave.next_step(w, True), leave.simulate)[0] == ["leave"]
 

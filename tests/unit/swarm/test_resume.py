@@ -7,7 +7,7 @@ import itertools
 import pytest
 import swarm_raw as raw
 from ansible_collections.sophia.replatform.plugins.module_utils import operation
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, giving_up, operations
 
 PARAMS = {"journal": None, "phase": "cutover", "deadline": 60}
@@ -24,6 +24,9 @@ class Fleet:
         self.nodes = {f"n{i}": raw.node(f"n{i}", "manager" if i < 4 else "worker", leader=i == 1) for i in range(1, 6)}
         self.member = {name: True for name in self.nodes}
         self.services = [raw.service("web", replicas=2), raw.service("db")]
+        # What a killed run of swarm_secret_copy has left.
+        left = {"Name": "copy-x", "Labels": {"replatform.sophia.ai/secret-copy": "x"}}
+        self.services.append({"ID": "id-x", "Spec": left})
         self.tasks = [raw.task("web", "n2", slot=1), raw.task("web", "n4", slot=2), raw.task("db", "n5")]
         self.things = {"network": [{"Id": "net", "Name": "shop_net"}], "secret": [], "config": []}
         self.writes = 0
@@ -132,7 +135,7 @@ def retire(fleet):
     keeper = fleet.engine("n1")
     changed = []
     if fleet.member["n1"]:
-        changed.append(perform(operations.Removal(keeper, "shop", {"shop_web", "shop_db"})))
+        changed.append(perform(operations.Removal(keeper, "shop", {"shop_web", "shop_db"}, last=True)))
     others = [node["ID"] for node in keeper.nodes() if node["ID"] != "n1"] if fleet.member["n1"] else []
     others.sort(key=lambda name: fleet.nodes[name]["Spec"]["Role"], reverse=True)
     up = [name for name in others if fleet.member[name]]
@@ -169,6 +172,19 @@ def test_cut_off_at_any_write_the_next_run_finishes(die_at, after):
     assert not any(fleet.member.values())
     assert set(fleet.nodes) == {"n1"}
     assert fleet.services == [] and fleet.things["network"] == []
+
+
+def test_with_a_service_of_another_stack_nothing_begins_and_one_that_came_later_keeps_its_swarm():
+    fleet = Fleet()
+    fleet.services.append(raw.service("portainer", stack="ops"))
+    with pytest.raises(RefusedError, match="ops_portainer .stack ops. would be lost"):
+        retire(fleet)
+    assert fleet.writes == 0
+    for name in ("n2", "n3", "n4", "n5"):
+        del fleet.nodes[name]
+    with pytest.raises(RefusedError, match="shop_db .stack shop., shop_web .stack shop. would be lost"):
+        perform(operations.Leave(fleet.engine("n1"), True))
+    assert fleet.writes == 0
 
 
 def test_a_write_that_lost_a_race_is_read_again_and_repeated(monkeypatch):

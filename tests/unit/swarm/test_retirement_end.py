@@ -26,9 +26,12 @@ def done(what, **changes):
 MODULES = {
     "sophia.replatform.swarm_stack_info": (
         "stack specs",
-        "module.exit_json(swarm='inactive', is_manager=False, node_id='', hostname=os.environ['HOST'], nodes=[], local_services=[])",
+        """
+none = dict(swarm="inactive", is_manager=False, node_id="", hostname=os.environ["HOST"], nodes=[], local_services=[])
+module.exit_json(**{**none, **world.get("seen", {})})
+""",
     ),
-    "sophia.replatform.swarm_leave": ("journal deadline last_manager", "module.exit_json()"),
+    "sophia.replatform.swarm_leave": ("journal deadline last_manager", "done('leave')\nmodule.exit_json()"),
     "sophia.replatform.docker_engine_info": (
         "stack size",
         """
@@ -193,6 +196,16 @@ def test_docker_that_is_needed_is_refused_in_one_line_before_anything(stage: Sta
         "swarm_retirement_docker: Docker can not be removed from b, where it is needed by container registry (exited),"
         " package lab-tool; remove those, or set it to kept"
     ) in output
+    assert stage.done() == []
+
+
+def test_a_host_in_a_swarm_that_nobody_here_manages_does_not_leave_it(stage: Stage) -> None:
+    stage.world("b", seen={"swarm": "active", "node_id": "x9"})
+    output = stage.play(entry="main")
+    assert (
+        "b: in a Swarm that no host of the inventory manages; add its managers to the inventory's group swarm_manager"
+        in output
+    )
     assert stage.done() == []
 
 

@@ -12,13 +12,13 @@ def own(task):
 
 def world(services=(), tasks=(), **things):
     things = {kind: things.get(kind, []) for kind in stack.KINDS}
-    return {"info": raw.info(), "services": list(services), "tasks": list(tasks), **things}
+    return {"info": raw.info(), "nodes": [], "services": list(services), "tasks": list(tasks), **things}
 
 
-def removal(start, handed_over=()):
+def removal(start, handed_over=(), last=False):
     names = []
     while True:
-        decision = stack.next_removal(start, "shop", handed_over)
+        decision = stack.next_removal(start, "shop", handed_over, last)
         if not isinstance(decision, Step):
             return names, decision
         names.append((decision.name, decision.data.get(decision.name.partition("_")[2])))
@@ -107,8 +107,8 @@ def leaving(start, last):
         start = leave.simulate(start, decision)
 
 
-def engine(info, nodes=(), containers=()):
-    return {"info": info, "nodes": list(nodes), "containers": list(containers)}
+def engine(info, nodes=(), containers=(), services=()):
+    return {"info": info, "nodes": list(nodes), "containers": list(containers), "services": list(services)}
 
 
 def test_a_worker_leaves_and_its_containers_are_waited_for():
