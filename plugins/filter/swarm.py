@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import astray, begins_empty, homes, ports, routes
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
+    astray,
+    begins_empty,
+    homes,
+    kept,
+    ports,
+    routes,
+)
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -20,6 +27,10 @@ def _wanting(whole: t.Mapping[str, t.Any], *arguments: t.Any) -> list[dict[str, 
     return homes.wanting(_plain(whole), *arguments)
 
 
+def _to_keep(now: t.Mapping[str, t.Any], files: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    return kept.to_keep(_plain(now), _plain(list(files)))
+
+
 class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
@@ -28,5 +39,6 @@ class FilterModule:
             "swarm_begins_empty": begins_empty.begins_empty,
             "swarm_homeless": homes.homeless,
             "swarm_kept_ports": ports.kept_ports,
+            "swarm_to_keep": _to_keep,
             "swarm_wanting": _wanting,
         }

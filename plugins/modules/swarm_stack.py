@@ -25,7 +25,8 @@ options:
     description:
       - V(absent) - the stack is gone.
       - V(present) - every service of it is there as it was kept, and all its tasks run. What is there already stays; a service
-        that is there and not as it was kept is refused. Jobs would run again, and are left out.
+        that is there and not as it was kept is refused. Jobs and services whose restart policy is V(none) would run again, and are
+        left out. A service that ends and that a scheduler begins has 0 tasks until it does so.
     type: str
     choices: [absent, present]
     default: absent

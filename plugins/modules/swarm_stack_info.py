@@ -86,6 +86,7 @@ objects:
   description:
     - The Swarm's networks, secrets and configs, by name; empty on a worker. C(own) says whether the stack has made it.
     - The content of a secret is never among it, since a Swarm does not give it back. That of a config is, where it is text.
+    - C(templating) is the driver that fills in templates of a secret or config, as the API gives it; mostly none.
   type: dict
   returned: with O(specs)
   sample:
@@ -97,6 +98,7 @@ objects:
         options: {}
         internal: false
         attachable: true
+        ipv6: false
     secrets:
       - id: ppziny423gkuf4qcz4ambmwxk
         name: database_password
@@ -105,6 +107,7 @@ objects:
       - id: m1uu4bxa2f4wq0ev3sk9oqqcz
         name: shop_settings
         own: true
+        templating: {Name: golang}
         content: greeting = "hello"
 services:
   description:

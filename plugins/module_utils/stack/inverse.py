@@ -23,13 +23,16 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.spec_field
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import REFUSED, REPORTED
 
 
-def live_stack(name: str, live: t.Sequence[Raw], objects: Raw) -> Stack:
-    """The services of C(live) that have a C(spec), as C(swarm_stack_info) returns them with C(specs)."""
+def live_stack(name: str, live: t.Sequence[Raw], objects: Raw, exclude: t.Container[str] = ()) -> Stack:
+    """The services of C(live) that have a C(spec), as C(swarm_stack_info) returns them with C(specs).
+
+    What only services of C(exclude) name is left out.
+    """
     stack = Stack(name)
     for section in ("secrets", "configs"):
         for item in objects.get(section, []):
             key = _key(stack, item)
-            source = FileSource(key, not item["own"], item.get("content"), file=SWARM)
+            source = FileSource(key, not item["own"], item.get("content"), keys=template_driver(item), file=SWARM)
             getattr(stack, section)[key] = source
     for item in objects.get("networks", []):
         key = _key(stack, item)
@@ -42,14 +45,21 @@ def live_stack(name: str, live: t.Sequence[Raw], objects: Raw) -> Stack:
             stack.services[str(item["name"])] = _service(stack, str(item["name"]), item["spec"], objects)
     for section in ("secrets", "configs", "networks"):
         known: dict[str, FileSource] = getattr(stack, section)
-        for key in set(known) - _used(stack, section):
+        for key in set(known) - _used(stack, section, exclude):
             del known[key]
     return stack
 
 
-def _used(stack: Stack, section: str) -> set[str]:
+def template_driver(item: Raw) -> dict[str, str]:
+    """The key that a stack file has for a secret or config of the Swarm whose templates are filled in; none for another."""
+    name = (item.get("templating") or {}).get("Name")
+    return {"template_driver": str(name)} if name else {}
+
+
+def _used(stack: Stack, section: str, exclude: t.Container[str]) -> set[str]:
     """What the stack's own services name; the Swarm has things of other stacks too."""
-    entries = [entry for service in stack.services.values() for entry in service.keys.get(section, [])]
+    services = [service for name, service in stack.services.items() if name not in exclude]
+    entries = [entry for service in services for entry in service.keys.get(section, [])]
     return {entry["source"] if isinstance(entry, dict) else entry for entry in entries}
 
 

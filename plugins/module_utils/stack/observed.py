@@ -50,7 +50,13 @@ def _sorted(items: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
 
 def _thing(item: Raw, stack: str) -> dict[str, t.Any]:
     labels = item["Spec"].get("Labels") or {}
-    return {"id": item["ID"], "name": item["Spec"]["Name"], "own": labels.get(STACK_LABEL) == stack, "labels": labels}
+    return {
+        "id": item["ID"],
+        "name": item["Spec"]["Name"],
+        "own": labels.get(STACK_LABEL) == stack,
+        "labels": labels,
+        "templating": item["Spec"].get("Templating") or {},
+    }
 
 
 def _network(item: Raw, stack: str) -> dict[str, t.Any]:
@@ -64,6 +70,7 @@ def _network(item: Raw, stack: str) -> dict[str, t.Any]:
         "options": item.get("Options") or {},
         "internal": bool(item.get("Internal")),
         "attachable": bool(item.get("Attachable")),
+        "ipv6": bool(item.get("EnableIPv6")),
         "pools": (item.get("IPAM") or {}).get("Config") or [],
     }
 

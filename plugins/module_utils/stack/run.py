@@ -12,10 +12,10 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack import sta
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.convert import convert
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.drift import drift
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import StackError
-from ansible_collections.sophia.replatform.plugins.module_utils.stack.inverse import live_stack
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.inverse import live_stack, template_driver
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.inverse_container import SWARM
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.load import load_stack
-from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import Options, Stack
+from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import FileSource, Options, Stack
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.page import page
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.public import public
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import (
@@ -34,7 +34,7 @@ def stack_values(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], str]:
     """The result of M(sophia.replatform.stack_values), and why it must fail, or an empty string."""
     current, live, objects = params["current"] or {}, params["live"] or [], params.get("live_objects") or {}
     files = _load(params)
-    running = _running(params["stack"], live, objects)
+    running = _running(params["stack"], live, objects, params["exclude"])
     stack = _whole(files, running, objects)
     if not stack.services:
         raise StackError("nothing to convert: 'stack_files' is empty, and 'live' has no service with a spec")
@@ -83,32 +83,38 @@ def _load(params: t.Mapping[str, t.Any]) -> Stack:
     return load_stack(texts, environment, params["stack"], beside)
 
 
-def _running(name: str, live: t.Sequence[t.Mapping[str, t.Any]], objects: t.Mapping[str, t.Any]) -> Stack:
+def _running(
+    name: str, live: t.Sequence[t.Mapping[str, t.Any]], objects: t.Mapping[str, t.Any], exclude: t.Container[str]
+) -> Stack:
     try:
-        return live_stack(name, live, objects)
+        return live_stack(name, live, objects, exclude)
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         reason = f"no {exc}" if isinstance(exc, KeyError) else str(exc)
         raise StackError(f"live, live_objects: not as swarm_stack_info returns them with 'specs': {reason}") from exc
 
 
 def _whole(files: Stack, running: Stack, objects: t.Mapping[str, t.Any]) -> Stack:
-    """The files, and what runs and is in none of them; a config of the Swarm's own has its content from there."""
-    contents = {item["name"]: item.get("content") for item in objects.get("configs", [])}
-    configs = {
-        key: replace(source, content=contents.get(source.name))
-        if source.external and source.content is None
-        else source
-        for key, source in files.configs.items()
-    }
+    """The files, and what runs and is in none of them; what is external to a file is as the Swarm has it."""
     return Stack(
         files.name,
         {**running.services, **files.services},
         {**running.volumes, **files.volumes},
         {**running.networks, **files.networks},
-        {**running.secrets, **files.secrets},
-        {**running.configs, **configs},
+        {**running.secrets, **_as_there(files.secrets, objects.get("secrets", []))},
+        {**running.configs, **_as_there(files.configs, objects.get("configs", []))},
         files.refused,
     )
+
+
+def _as_there(sources: t.Mapping[str, FileSource], items: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, FileSource]:
+    """Secrets or configs of files; those that are external with the content and the template driver that the Swarm tells."""
+    there = {item["name"]: item for item in items}
+    result = dict(sources)
+    for key, source in sources.items():
+        if source.external and source.name in there:
+            item = there[source.name]
+            result[key] = replace(source, content=item.get("content"), keys={**source.keys, **template_driver(item)})
+    return result
 
 
 def _by_digest(stack: Stack, live: t.Sequence[t.Mapping[str, t.Any]]) -> Stack:

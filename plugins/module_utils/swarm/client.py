@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import select
@@ -79,9 +80,20 @@ def create_network(
         ipam=docker.types.IPAMConfig(pool_configs=pools),
         internal=network["internal"],
         attachable=network["attachable"],
+        enable_ipv6=network.get("ipv6", False),
         labels=dict(labels),
         scope="swarm",
     )
+
+
+def create_thing(
+    client: t.Any, kind: str, thing: t.Mapping[str, t.Any], content: bytes, labels: t.Mapping[str, str]
+) -> None:
+    """Make a secret or config as RV(stack.observed.objects) describes it. The SDK's own makes no secret with a template."""
+    data = {"Name": thing["name"], "Labels": dict(labels), "Data": base64.b64encode(content).decode()}
+    if thing.get("templating"):
+        data["Templating"] = dict(thing["templating"])
+    client._result(client._post_json(client._url(f"/{kind}s/create"), data=data), True)
 
 
 def next_frame(connection: t.Any, seconds: float) -> tuple[int, bytes] | None:

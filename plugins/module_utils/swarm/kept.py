@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What role C(swarm_retirement) has kept of a Swarm, read from its file and looked at before anything is done with it."""
+"""What role C(swarm_retirement) keeps of a Swarm, and what it has kept, looked at before anything is done with it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,25 @@ def read(path: str) -> dict[str, t.Any]:
     if not whole or not all(isinstance(found["objects"].get(part), list) for part in _OBJECTS):
         raise ReplatformError(f"kept: {path} is not what a retirement has kept: it lacks nodes, objects or specs")
     return dict(found)
+
+
+def to_keep(now: t.Mapping[str, t.Any], files: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """What to keep of a Swarm: O(now), what it is; or what one of O(files) has kept of it, of equal ones the first, while it was whole.
+
+    A stack whose services are fewer than were kept of the same Swarm is one that a retirement has begun to remove.
+    """
+    whole = [file for file in files if is_same_swarm(file, now) and lacks(now, file)]
+    return dict(max(whole, key=lambda file: len(file["specs"]), default=now))
+
+
+def is_same_swarm(file: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> bool:
+    """Whether O(file) was kept of the Swarm that is there O(now)."""
+    return bool((file.get("cluster") or {}).get("id") == now["cluster"]["id"])
+
+
+def lacks(now: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> bool:
+    """Whether the stack has lost services since. One without any tells nothing of what it was."""
+    return not now["specs"] or bool(file["specs"].keys() - now["specs"].keys())
 
 
 def values(secrets: t.Mapping[str, t.Any]) -> dict[str, bytes]:

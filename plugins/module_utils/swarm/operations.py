@@ -26,6 +26,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client imp
     api_errors,
     create_network,
     create_service,
+    create_thing,
     post_service,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import STACK_LABEL, Raw, read_swarm
@@ -240,10 +241,9 @@ class Restoration(SwarmOperation):
         labels = restoration.labels_of(kind, thing, self.name)
         if kind == "network":
             create_network(self.client, thing, restoration.options_of(thing), labels)
-        elif kind == "secret":
-            self.client.create_secret(thing["name"], self.values[thing["name"]], labels)
-        else:
-            self.client.create_config(thing["name"], thing["content"], labels)
+            return
+        content = self.values[thing["name"]] if kind == "secret" else thing["content"].encode()
+        create_thing(self.client, kind, thing, content, labels)
 
 
 class Scaling(SwarmOperation):

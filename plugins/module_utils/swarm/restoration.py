@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.secrets.manifest import FORMER_IDS
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, placement, spare, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, placement, schedules, spare, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.stack import KINDS, thing_id, thing_name
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
     STACK_LABEL,
@@ -55,13 +55,15 @@ def next_step(world: Raw, kept: Raw, given: t.Collection[str]) -> Decision:
     for name in wanted:
         if gpu.is_kept_off(world["nodes"], there[name]["Spec"]):
             return Step("constrain", {"service": name})
-    for name in wanted:
+    clocked = [name for name, spec in wanted.items() if schedules.is_begun_by_a_clock(spec)]
+    for name in sorted(wanted.keys() - clocked):
         waiting = _waiting(world, there[name])
         if waiting:
             return Step("wait_for_service", {"service": name, **waiting}, changes=False)
     jobs = sorted(kept["specs"].keys() - wanted.keys())
     left_out = f"; {', '.join(jobs)} would run again and were left out" if jobs else ""
-    return Done(f"{len(wanted)} services are as they were kept{left_out}")
+    begun = f"; {', '.join(clocked)} have no task until their scheduler begins them" if clocked else ""
+    return Done(f"{len(wanted)} services are as they were kept{begun}{left_out}")
 
 
 def foreseen(world: Raw, kept: Raw) -> dict[str, t.Any]:
@@ -82,9 +84,18 @@ def foreseen(world: Raw, kept: Raw) -> dict[str, t.Any]:
 
 
 def services(kept: Raw) -> dict[str, dict[str, t.Any]]:
-    """The kept specs by full name, without what a drain or a spare task had put into them, and without jobs, which would run again."""
+    """The kept specs by full name, without what a drain or a spare task had put into them, and without jobs, which would run again.
+
+    What a scheduler begins has no task until then.
+    """
     found = {name: _at_rest(spec) for name, spec in sorted(kept["specs"].items())}
-    return {name: spec for name, spec in found.items() if spec["Mode"].keys() & {"Replicated", "Global"}}
+    result = {}
+    for name, spec in found.items():
+        if not schedules.is_job(spec) and not schedules.is_begun_by_a_clock(spec):
+            result[name] = spec
+        elif "Replicated" in spec["Mode"] and schedules.is_begun_by_a_clock(spec):
+            result[name] = {**spec, "Mode": {"Replicated": {**spec["Mode"]["Replicated"], "Replicas": 0}}}
+    return result
 
 
 def missing(world: Raw, kept: Raw, kind: str) -> list[dict[str, t.Any]]:
@@ -175,16 +186,18 @@ def _refused(world: Raw, kept: Raw, wanted: Raw, there: Raw, given: t.Collection
 def _is_as(spec: Raw, kept: Raw, now: Ids) -> bool:
     """Whether a service that is there is the one that was kept, whatever number of tasks it shall have by now."""
     found = _translated(_at_rest(spec), now, lenient=True)
-    return _without_number(found) == _without_number(kept)
+    return _without_counts(found) == _without_counts(kept)
 
 
-def _without_number(spec: Raw) -> dict[str, t.Any]:
+def _without_counts(spec: Raw) -> dict[str, t.Any]:
+    """The spec but for its number of tasks, and for how often it was begun anew, which a scheduler does by both."""
     mode = spec["Mode"]
-    return {**spec, "Mode": {**mode, "Replicated": {}} if "Replicated" in mode else mode}
+    template = {key: value for key, value in spec["TaskTemplate"].items() if key != "ForceUpdate"}
+    return {**spec, "TaskTemplate": template, "Mode": {**mode, "Replicated": {}} if "Replicated" in mode else mode}
 
 
 def _waiting(world: Raw, service: Raw) -> dict[str, t.Any]:
-    """How far the tasks of a service are; nothing where all of them run."""
+    """How far the tasks of a service are; nothing where all of them run, or have ended well where that may be."""
     tasks = [task for task in world["tasks"] if task["ServiceID"] == service["ID"]]
     running = sum(map(is_running, tasks))
     mode = service["Spec"]["Mode"]
@@ -192,10 +205,19 @@ def _waiting(world: Raw, service: Raw) -> dict[str, t.Any]:
         wanted = int(mode["Replicated"].get("Replicas", 1))
     else:
         wanted = sum(_takes(node, service["Spec"]) for node in world["nodes"])
-    if running >= wanted:
+    if running + (_ended_well(tasks) if schedules.may_end(service["Spec"]) else 0) >= wanted:
         return {}
     errors = [task["Status"].get("Err") for task in sorted(tasks, key=lambda task: str(task.get("UpdatedAt", "")))]
     return {"running": running, "wanted": wanted, "error": next((error for error in reversed(errors) if error), "")}
+
+
+def _ended_well(tasks: t.Iterable[Raw]) -> int:
+    """In how many slots, or on how many nodes for a global service, the newest task has done its work."""
+    newest: dict[t.Any, Raw] = {}
+    for task in sorted(tasks, key=lambda task: str(task.get("CreatedAt", ""))):
+        if task["DesiredState"] != "remove":
+            newest[task.get("Slot") or task.get("NodeID")] = task
+    return sum(task["Status"]["State"] == "complete" for task in newest.values())
 
 
 def _takes(node: Raw, spec: Raw) -> bool:

@@ -28,5 +28,19 @@ def schedules(spec: Raw) -> list[str]:
 
 def is_job(spec: Raw) -> bool:
     """Whether its tasks end and are not begun again; phase 3 makes a Job of it."""
-    once = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition") == "none"
-    return "Global" not in spec["Mode"] and ("Replicated" not in spec["Mode"] or once)
+    return "Global" not in spec["Mode"] and ("Replicated" not in spec["Mode"] or _condition(spec) == "none")
+
+
+def may_end(spec: Raw) -> bool:
+    """Whether a task that has ended well is not begun again."""
+    return _condition(spec) in ("none", "on-failure")
+
+
+def is_begun_by_a_clock(spec: Raw) -> bool:
+    """Whether each of its runs has an end, and a scheduler begins the next one."""
+    return "" in schedules(spec) and (may_end(spec) or is_job(spec))
+
+
+def _condition(spec: Raw) -> str:
+    """When a task that has ended is begun again."""
+    return str((spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition") or "any")

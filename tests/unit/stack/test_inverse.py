@@ -70,11 +70,65 @@ def test_what_a_manager_tells_of_its_objects(recorded):
     own = {"com.docker.stack.namespace": "sophia"}
     assert [item["name"] for item in recorded["objects"]["networks"]] == ["sophia_platform"]
     assert recorded["objects"]["configs"] == [
-        {"id": "c2", "name": "picture", "own": False, "labels": {}, "content": None},
-        {"id": "c1", "name": "sophia_settings", "own": True, "labels": own, "content": "a = 1\n"},
+        {"id": "c2", "name": "picture", "own": False, "labels": {}, "templating": {}, "content": None},
+        {"id": "c1", "name": "sophia_settings", "own": True, "labels": own, "templating": {}, "content": "a = 1\n"},
     ]
     assert "Data" not in str(recorded["objects"]["secrets"])
     assert all("labels" in node for node in recorded["nodes"])
+
+
+def test_what_a_manager_tells_of_templates_and_of_ipv6():
+    template = {"Templating": {"Name": "golang"}}
+    told = observed.objects(
+        {
+            "networks": [{**THINGS["networks"][0], "EnableIPv6": True}],
+            "secrets": [{"ID": "s1", "Spec": {"Name": "a", **template}}],
+            "configs": [{"ID": "c1", "Spec": {"Name": "b", **template}}],
+        },
+        "sophia",
+    )
+    assert told["networks"][0]["ipv6"] is True
+    assert told["secrets"][0]["templating"] == told["configs"][0]["templating"] == {"Name": "golang"}
+
+
+def templated(answer, content):
+    """The answer with a config and a secret of postgres whose templates are filled in; O(content) is the config's."""
+
+    def change(spec):
+        target = {"Name": "/etc/s", "UID": "0", "GID": "0", "Mode": 292}
+        used = {"File": target, "ConfigID": "c1", "ConfigName": "sophia_settings"}
+        spec["TaskTemplate"]["ContainerSpec"]["Configs"] = [used]
+
+    again = changed(answer, change)
+    for kind, more in (("secrets", {}), ("configs", {"content": content})):
+        for item in again["objects"][kind]:
+            item.update({"templating": {"Name": "golang"}, **more})
+    return again
+
+
+def test_a_template_of_the_swarm_is_refused_as_one_of_a_file_is(recorded):
+    reason = convert(templated(recorded, "at = {{.Node.Hostname}}"))[1]
+    assert "configs.settings.template_driver: refused: Swarm fills in its templates, Kubernetes does not" in reason
+    assert "secrets.postgres_password.template_driver: refused" in reason
+    assert "configs" not in convert(templated(recorded, "at = here"))[1]
+
+
+def test_a_template_that_only_an_excluded_service_has_is_nobodys(recorded):
+    without = templated(recorded, "at = {{.Node.Hostname}}")
+    names = [item["name"] for item in without["services"] if "SecretID" in str(item["spec"])]
+    assert "template_driver" not in convert(without, exclude=["postgres", *names])[1]
+
+
+def test_a_template_that_is_external_to_a_file_is_refused(recorded, tmp_path):
+    file = tmp_path / "stack.yml"
+    file.write_text(
+        "services: {web: {image: web, configs: [{source: at, target: /at}], secrets: [postgres_password]}}\n"
+        "configs: {at: {external: true, name: sophia_settings}}\nsecrets: {postgres_password: {external: true}}\n"
+    )
+    answer = {**templated(recorded, "{{.Node.Hostname}}"), "services": []}
+    reason = convert(answer, [file])[1]
+    assert "configs.at.template_driver: refused" in reason
+    assert "secrets.postgres_password.template_driver: refused" in reason
 
 
 def test_a_stack_without_any_file_is_converted_from_what_runs(recorded):

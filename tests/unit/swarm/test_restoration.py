@@ -115,21 +115,27 @@ class Engine:
                 found.append(raw.task(service["Spec"]["Name"], "m1", slot=slot) | {"ServiceID": service["ID"]})
         return found
 
-    def create_network(self, name, driver, options, ipam, internal, attachable, labels, scope):
+    def create_network(self, name, driver, options, ipam, internal, attachable, enable_ipv6, labels, scope):
         assert (driver, scope, internal, attachable) == ("overlay", "swarm", False, True)
+        self.ipv6 = enable_ipv6
         pools = [{key: pool[key] for key in ("Subnet", "Gateway")} for pool in ipam["Config"]]
         self._write("network", {"Id": f"now-{name}", "Name": name, "Scope": "swarm"}, (options, pools, labels))
 
     def create_secret(self, name, data, labels):
-        self._write("secret", {"ID": f"now-{name}", "Spec": {"Name": name}}, (data, labels))
+        self._create("secret", {"Name": name, "Data": base64.b64encode(data), "Labels": labels})
 
-    def create_config(self, name, data, labels):
-        self._write("config", {"ID": f"now-{name}", "Spec": {"Name": name}}, (data, labels))
+    def _create(self, kind, data):
+        name, content = data["Name"], base64.b64decode(data["Data"])
+        how = (content, data["Labels"], *([data["Templating"]] if "Templating" in data else []))
+        self._write(kind, {"ID": f"now-{name}", "Spec": {"Name": name}}, how)
 
     def _url(self, path, *named):
         return path.format(*named)
 
     def _post_json(self, url, data, headers=None, params=None):
+        for kind in ("secret", "config"):
+            if url == f"/{kind}s/create":
+                return self._create(kind, data)
         if url != "/services/create":
             return self._update(url, data, params)
         networks = {one["Id"] for one in self.things["network"]}
@@ -187,7 +193,7 @@ def test_everything_is_made_once_in_order_and_as_it_was():
     ]
     assert engine.made["shop_front"] == ({"encrypted": ""}, [POOL], STACK)
     assert engine.made["password"] == (VALUES["password"], {"team": "db", "replatform.sophia.ai/swarm-ids": "sec-then"})
-    assert engine.made["shop_settings"] == ("greeting = hello", STACK | {"replatform.sophia.ai/swarm-ids": "con-then"})
+    assert engine.made["shop_settings"] == (b"greeting = hello", STACK | {"replatform.sophia.ai/swarm-ids": "con-then"})
     assert "somebody_elses" not in engine.made and "ingress" not in engine.made
     database = {one["Spec"]["Name"]: one["Spec"] for one in engine.services()}["shop_db"]
     was = {one["Spec"]["Name"]: one["Spec"] for one in stack_services()}["shop_db"]
@@ -264,6 +270,101 @@ def test_a_job_is_left_out_and_said():
     engine = Engine()
     assert "shop_web would run again and were left out" in restore(engine, what_was_kept(services))["reason"]
     assert len(engine.services()) == 2
+
+
+def once(service, condition="none"):
+    service["Spec"]["TaskTemplate"]["RestartPolicy"] = {"Condition": condition}
+    return service
+
+
+def test_a_service_that_runs_once_is_a_job_too():
+    services, engine = stack_services(), Engine()
+    once(services[0])
+    assert "shop_web would run again and were left out" in restore(engine, what_was_kept(services))["reason"]
+    assert {one["Spec"]["Name"] for one in engine.services()} == {"shop_db", "shop_logs"}
+
+
+def clocked(mode=None):
+    services = stack_services()
+    once(services[0])["Spec"]["Labels"] = {**STACK, "swarm.cronjob.enable": "true"}
+    services[0]["Spec"]["Mode"] = mode or {"Replicated": {"Replicas": 1}}
+    return what_was_kept(services)
+
+
+def test_what_a_scheduler_begins_is_there_again_and_has_no_task_until_then():
+    engine = Engine()
+    said = restore(engine, clocked())["reason"]
+    assert said == "3 services are as they were kept; shop_web have no task until their scheduler begins them"
+    web = engine.things["service"][2]
+    assert web["Spec"]["Mode"] == {"Replicated": {"Replicas": 0}}
+    # It was begun since, and has failed.
+    web["Spec"]["Mode"] = {"Replicated": {"Replicas": 1}}
+    web["Spec"]["TaskTemplate"]["ForceUpdate"] = 11
+    running = Engine.tasks(engine)[:-1]
+    engine.tasks = lambda: [*running, raw.task("", "m1", "failed", "shutdown") | {"ServiceID": web["ID"]}]
+    assert restore(engine, clocked())["steps"] == []
+
+
+@pytest.mark.parametrize("mode", [{"Global": {}}, {"GlobalJob": {}}, {"ReplicatedJob": {"TotalCompletions": 1}}])
+def test_what_a_scheduler_begins_and_can_not_be_made_without_a_task_is_left_out(mode):
+    engine = Engine()
+    assert "shop_web would run again and were left out" in restore(engine, clocked(mode))["reason"]
+
+
+def test_what_serves_on_while_a_scheduler_begins_it_anew_has_its_tasks():
+    services, engine = stack_services(), Engine()
+    services[0]["Spec"]["Labels"]["swarm.cronjob.enable"] = "true"
+    restore(engine, what_was_kept(services))
+    assert engine.things["service"][2]["Spec"]["Mode"] == {"Replicated": {"Replicas": 2}}
+
+
+def ended(engine, *tasks):
+    """The tasks of shop_web, as (slot, state, when they were made)."""
+    others = [task for task in Engine.tasks(engine) if task["ServiceID"] != "now-shop_web"]
+    more = {"ServiceID": "now-shop_web"}
+    web = [
+        raw.task("", "m1", state, "running" if state == "running" else "shutdown", slot=slot)
+        | {**more, "CreatedAt": f"2026-01-01T00:00:0{second}Z"}
+        for slot, state, second in tasks
+    ]
+    return [*others, *web]
+
+
+def waited(condition, *tasks):
+    services, engine = stack_services(), Engine()
+    once(services[0], condition)
+    what = what_was_kept(services)
+    restore(engine, what)
+    found = ended(engine, *tasks)
+    engine.tasks = lambda: found
+    return [step["name"] for step in restore(engine, what, check_mode=True)["steps"]] == ["wait_for_service"]
+
+
+def test_what_has_done_its_work_is_not_waited_for():
+    assert not waited("on-failure", (1, "complete", 2), (1, "failed", 1), (2, "running", 1))
+    assert waited("on-failure", (1, "complete", 1), (1, "failed", 2), (2, "running", 1))
+    assert waited("on-failure", (1, "complete", 1), (1, "complete", 2))
+    assert waited("any", (1, "complete", 1), (2, "running", 1))
+
+
+def test_templates_are_made_as_such_and_a_network_with_its_ipv6():
+    what, engine = what_was_kept(), Engine()
+    for kind in ("secrets", "configs"):
+        what["objects"][kind][0]["templating"] = {"Name": "golang"}
+    what["objects"]["networks"][1]["ipv6"] = True
+    restore(engine, what)
+    assert engine.made["password"][2] == engine.made["shop_settings"][2] == {"Name": "golang"}
+    assert engine.ipv6 is True
+
+
+def test_a_file_without_what_is_kept_since_is_made_as_before():
+    what, engine, whole = what_was_kept(), Engine(), Engine()
+    restore(whole)
+    for kind, field in (("secrets", "templating"), ("configs", "templating"), ("networks", "ipv6")):
+        for thing in what["objects"][kind]:
+            del thing[field]
+    restore(engine, what)
+    assert (engine.things, engine.made, engine.ipv6) == (whole.things, whole.made, False)
 
 
 def refused(change=lambda what, engine: None, values=None):

@@ -102,7 +102,12 @@ class Stage:
         ran = subprocess.run(
             ["ansible-playbook", "-i", "hosts.yml", "play.yml"],
             cwd=self.folder,
-            env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"), "ANSIBLE_NOCOLOR": "1"},
+            env={
+                **environment,
+                "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
+                "ANSIBLE_NOCOLOR": "1",
+                "TZ": "UTC",
+            },
             capture_output=True,
             text=True,
             timeout=120,
@@ -129,8 +134,12 @@ def test_nothing_was_kept(stage: Stage) -> None:
 
 
 def test_two_hosts_have_something(stage: Stage) -> None:
-    stage.keep("w1", KEPT)
-    assert "is on m1, w1; name the host whose file counts in swarm_restoration_host" in stage.play()
+    nodes = [{**node, "leader": node["hostname"] == "m2"} for node in KEPT["nodes"]]
+    stage.keep("w1", {**KEPT, "nodes": nodes, "specs": {"shop_web": {}, "shop_db": {}}})
+    os.utime(stage.folder / "w1/swarm-shop.json", (1795981819, 1795981819))
+    output = stage.play()
+    assert "swarm-shop.json is on m1 (0 services, led by no node of it, of 20" in output
+    assert "w1 (2 services, led by m2, of 2026-11-29 19:50); name the host whose file counts in swarm_restor" in output
     assert "the values of" in stage.play(swarm_restoration_host="w1")
 
 

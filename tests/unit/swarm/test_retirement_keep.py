@@ -1,0 +1,146 @@
+"""What role swarm_retirement keeps where another host led the Swarm before, with stand-ins for the modules that ask an Engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.kept import to_keep
+
+ROOT = pathlib.Path(__file__).parents[3]
+HEAD = """#!{python}
+import json, os
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec={{"stack": {{}}, "specs": {{}}}}, supports_check_mode=True)
+"""
+MODULES = {
+    "sophia.replatform.swarm_stack_info": "module.exit_json(**json.load(open(os.environ['SWARM'])))",
+    "community.docker.docker_swarm_info": "module.exit_json(swarm_facts={'ID': 'c1'})",
+}
+NODES = [{"id": "b", "hostname": "b", "role": "manager", "leader": True, "state": "ready"}]
+
+
+def what_is(image: str = "web:1", services: t.Sequence[str] = ("db", "web"), cluster: str = "c1") -> dict[str, t.Any]:
+    """A Swarm as it is kept."""
+    container = {"Image": image, "Env": ["PASSWORD=hunter2", "AT={{.Node.Hostname}}"]}
+    return {
+        "cluster": {"id": cluster, "default_addr_pool": [], "subnet_size": 24, "data_path_port": 4789},
+        "nodes": NODES,
+        "objects": {"networks": [], "secrets": [], "configs": [{"name": "shop_at", "content": "{{.Node.Hostname}}"}]},
+        "specs": {f"shop_{name}": {"TaskTemplate": {"ContainerSpec": container}} for name in services},
+    }
+
+
+def test_a_swarm_is_kept_as_it_is_while_its_stack_is_whole():
+    now = what_is("web:2")
+    assert to_keep(now, []) == now
+    assert to_keep(now, [what_is("web:1")]) == now
+    assert to_keep(now, [what_is(services=["db"])]) == now
+
+
+def test_a_stack_that_is_being_removed_is_as_it_was_kept_while_it_was_whole():
+    whole, half, none = what_is("web:1"), what_is(services=["db"]), what_is(services=[])
+    assert to_keep(half, [half, whole]) == to_keep(none, [none, half, whole]) == whole
+
+
+def test_a_stack_that_is_gone_leaves_what_was_kept_of_its_nodes():
+    was, now = what_is(services=[]), what_is(services=[])
+    now["nodes"] = []
+    assert to_keep(now, [was]) == was
+
+
+def test_what_another_swarm_was_counts_for_nothing():
+    now, older = what_is(services=[]), what_is()
+    del older["cluster"]
+    assert to_keep(now, [what_is(cluster="c0"), older]) == now
+
+
+# By Swarm, whose host b leads: what it is, and what host a has kept of it, and host c of the one before it.
+SWARMS = {
+    "removing": (what_is(services=["db"]), {"a": what_is()}),
+    "updated": (what_is("web:2"), {"a": what_is("web:1"), "c": what_is("web:0", cluster="c0")}),
+}
+
+
+def play(folder: pathlib.Path, *options: str) -> str:
+    # As the role sees them.
+    seen = {host: {"is_manager": host == "b", "node_id": host, "nodes": NODES} for host in "abc"}
+    hosts = {
+        f"{swarm}-{host}": {"__swarm_retirement_seen": seen[host]}
+        for swarm, (_now, files) in SWARMS.items()
+        for host in {"b", *files}
+    }
+    given = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "swarm_retirement_stack": "shop",
+        "swarm_retirement_handed_over": ["web", "db", "of_another_name"],
+        "swarm_retirement_state_dir": f"{folder}/{{{{ inventory_hostname }}}}",
+    }
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": given}}))
+    role = {"name": "sophia.replatform.swarm_retirement", "tasks_from": "keep"}
+    plays = [
+        {
+            "hosts": f"{swarm}-*",
+            "gather_facts": False,
+            "environment": {"SWARM": f"{folder}/{swarm}.swarm"},
+            "tasks": [{"ansible.builtin.include_role": role}],
+        }
+        for swarm in SWARMS
+    ]
+    (folder / "play.yml").write_text(yaml.safe_dump(plays))
+    settings = {"COLLECTIONS_PATH": str(folder / "collections"), "NOCOLOR": "1", "PIPELINING": "1", "FORKS": "2"}
+    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
+    ran = subprocess.run(
+        ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-vvv", "--diff", *options],
+        cwd=folder,
+        env={**environment, **{f"ANSIBLE_{key}": value for key, value in settings.items()}},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "hunter2" not in ran.stdout + ran.stderr
+    return " ".join(ran.stdout.split())
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(tmp_path: pathlib.Path) -> pathlib.Path:
+    collections = tmp_path / "collections/ansible_collections"
+    for name, body in MODULES.items():
+        namespace, collection, module = name.split(".")
+        plugins = collections / namespace / collection / "plugins/modules"
+        plugins.mkdir(parents=True)
+        (plugins / f"{module}.py").write_text(HEAD.format(python=sys.executable) + body)
+    (collections / "sophia/replatform/roles").mkdir()
+    for path in ("roles/swarm_retirement", "plugins/filter", "plugins/module_utils"):
+        (collections / "sophia/replatform" / path).symlink_to(ROOT / path)
+    for swarm, (now, files) in SWARMS.items():
+        services = [{"full_name": name, "spec": spec} for name, spec in now["specs"].items()]
+        whole = {"nodes": now["nodes"], "objects": now["objects"], "services": services}
+        (tmp_path / f"{swarm}.swarm").write_text(json.dumps(whole))
+        for host, was in files.items():
+            (tmp_path / f"{swarm}-{host}").mkdir()
+            (tmp_path / f"{swarm}-{host}/swarm-shop.json").write_text(json.dumps(was))
+    return tmp_path
+
+
+def test_the_whole_stack_is_kept_on_whichever_host_leads_now(folder: pathlib.Path) -> None:
+    output = play(folder)
+
+    def kept(host: str) -> dict[str, t.Any]:
+        return dict(json.loads((folder / host / "swarm-shop.json").read_text()))
+
+    assert kept("removing-a") == kept("removing-b") == what_is()
+    assert "shop_web of stack shop were kept and are not in the Swarm any more" in output
+    assert kept("updated-a") == kept("updated-b") == what_is("web:2")
+    assert kept("updated-c") == what_is("web:0", cluster="c0")
+    assert (folder / "updated-b/swarm-shop.json").stat().st_mode & 0o777 == 0o600
+    assert play(folder, "--limit", "removing-*").count("changed=0") == 2
