@@ -64,7 +64,7 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 unit: $(VENV)/.ready ## Unit and property tests
 	$(call say,Unit tests)
 	@tools/apt-install zstd postgresql-15 iproute2 iptables
-	@unpacked=$$(tools/apt-unpack docker-registry prometheus $(STORES) $(NFTABLES) $(BIND)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 2
+	@unpacked=$$(tools/apt-unpack docker-registry prometheus $(STORES) $(NFTABLES) $(BIND)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 3
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
