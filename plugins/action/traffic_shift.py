@@ -41,7 +41,7 @@ class Job(t.NamedTuple):
         )
         return (
             f"touch -c {sign}; cat {log}; echo; cat {progress} 2>/dev/null; echo; "
-            f"if [ ! -e {lock} ] || flock --shared --nonblock {lock} true; then echo '{_NO_LOCK}'; fi"
+            f"if [ ! -e {lock} ] || flock -sn {lock} true; then echo '{_NO_LOCK}'; fi"
         )
 
     def forget(self) -> str:
