@@ -297,6 +297,8 @@ options:
         O(controller_sign), which the controller's half of this module makes every 2 seconds, while the module runs beside the
         session to the host. V(0) waits for no such sign and runs in the session.
       - A module whose output nobody reads any more does the same, whatever stands here.
+      - Where the module is gone without a result (killed, its host restarted, or no room on its disk), the controller finds that nobody holds the
+        service's lock for ten looks in a row, and fails.
     type: float
     default: 0
   controller_sign:

@@ -43,6 +43,11 @@ def name_of(record: str) -> str:
     return f"{LABEL}.{record.replace('*', '_wildcard')}"
 
 
+def nobodys(record: str) -> str:
+    """A name beside the notes that nobody has, where a wildcard alone answers."""
+    return f"{LABEL}-nobody.{record.replace('*', '_wildcard')}"
+
+
 def written(note: Note) -> str:
     return json.dumps(asdict(note), sort_keys=True, separators=(",", ":"))
 

@@ -91,11 +91,13 @@ def check(target: Target, records: t.Sequence[Record]) -> None:
 def next_step(target: Target, world: World) -> Decision:
     moves = [_move(target, seen, world.now) for seen in world.seen]
     steps = [move for move in moves if isinstance(move, Step)]
-    for move in moves:
-        if isinstance(move, Refused):
-            return move
     # What only waits for servers holds up nothing else.
-    for step in sorted(steps, key=lambda step: not step.changes):
+    steps.sort(key=lambda step: not step.changes)
+    for move in moves:
+        # On the way back what can be changed is not kept from it by what can't.
+        if isinstance(move, Refused) and not (target.state == "rolled_back" and steps and steps[0].changes):
+            return move
+    for step in steps:
         return step
     left = waits(target, world)
     if left:

@@ -87,9 +87,17 @@ class Zone:
         return RRset(answer.ttl, _texts(answer)) if answer else None
 
     def texts(self, record: Record) -> tuple[str, ...]:
-        """All that is noted of the record's name, of whatever type."""
-        answer = self._ask(self.server, notes.name_of(record.name), "TXT")
-        return tuple(sorted(b"".join(data.strings).decode(errors="replace") for data in answer or ()))
+        """All that is noted of the record's name, of whatever type; what a wildcard answers stands nowhere beside it."""
+        found = self._texts_at(notes.name_of(record.name))
+        if found and not any(map(notes.read, found)) and found == self._texts_at(notes.nobodys(record.name)):
+            return ()
+        return found
+
+    def _texts_at(self, name: str) -> tuple[str, ...]:
+        answer = self._ask(self.server, name, "TXT")
+        if not answer or answer.rdtype != dns.rdatatype.TXT:
+            return ()  # nothing, or an alias
+        return tuple(sorted(b"".join(data.strings).decode(errors="replace") for data in answer))
 
     def update(self, record: Record, before: RRset, after: RRset, seen: t.Sequence[str], note: Note | None) -> None:
         """Put O(after) and O(note) in the place of O(before) and the note of this type among the texts O(seen), or nothing of it."""

@@ -187,7 +187,7 @@ class Watch:
         if self._clients is None or seen.clients is None:
             return ""
         if not self._clients.grown and self._plan.interval >= _PROBER_WRITES_S:
-            return f"the prober wrote nothing into {self._plan.prober_dir} in {seen.seconds:.0f} s (prober_dir): start it, or leave prober_dir out"
+            return f"the prober wrote nothing into {self._plan.prober_dir} in {seen.seconds:.0f} s (prober_dir): restart it, or leave prober_dir out"
         reason = judge_canary(seen.clients, [m for m in self._plan.metrics if m.min is not None], final=True)
         return f"by the prober, {reason}" if reason else ""
 

@@ -12,6 +12,7 @@ With C(tls) it asks over TLS by the name of each host, and keeps connections by 
 
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ import time
 # Upper bounds in milliseconds, a factor of 2 ** (1 / 4) apart: a quantile read from them is at most 19 % too high.
 _BOUNDS = [round(2 ** (step / 4), 2) for step in range(64)]
 MAX_DETAILS = 20
+# Seconds whose lines are kept while they can't be written.
+KEPT_S = 600
 
 
 def bucket(latency_ms):
@@ -240,6 +243,7 @@ class Prober:
         self._busy = set()
         self._connecting = {}
         self._stopping = None
+        self._unwritten = False
 
     async def run(self):
         self._stopping = asyncio.Event()  # made inside the running loop, which Python before 3.10 demands
@@ -247,6 +251,8 @@ class Prober:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._stopping.set)
         writer = asyncio.ensure_future(self._write_every_second())
+        # Nobody would hear of what is asked any more; whoever has started this program starts it anew.
+        writer.add_done_callback(lambda _writer: self._stopping.set())
         await self._ask()
         end = loop.time() + self.config["timeout_s"]
         while (self._busy or self._connecting) and loop.time() < end:
@@ -254,6 +260,8 @@ class Prober:
         self._sweep(float("inf"))
         writer.cancel()
         self._flush(int(time.time()))
+        with contextlib.suppress(asyncio.CancelledError):
+            await writer
 
     async def _ask(self):
         """Sends a request each time one is due. After a stall of this process at most a second is made up for."""
@@ -341,34 +349,67 @@ class Prober:
 
     def _flush(self, second):
         lines, failures = self.tally.take(second)
-        self.store.append(second, lines, failures)
+        try:
+            self.store.append(second, lines, failures)
+        except OSError as exc:
+            if not self._unwritten:
+                _say(f"{exc}; what was counted is written when it can be, at most the last {KEPT_S} s")
+            self._unwritten = True
+            return
+        if self._unwritten:
+            _say("what was counted is written again")
+        self._unwritten = False
+
+
+def _say(text):
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        print(text, file=sys.stderr, flush=True)
+
+
+def _text(lines):
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
 
 
 class Store:
-    """Appends lines to a file an hour; a line torn by a kill is closed by the next append. Old hours are removed."""
+    """Appends lines to a file an hour; a line torn by a kill is closed by the next append. Old hours are removed.
+
+    What can't be written is kept for the next append, of which each line is written once.
+    """
 
     def __init__(self, folder, keep_hours):
         self._folder = folder
         self._keep_hours = keep_hours
         self._hour = ""
+        self._waiting = collections.deque(maxlen=2 * KEPT_S)
 
     def append(self, second, lines, failures):
+        """Raises C(OSError) when not all is written."""
         hour = time.strftime("%Y%m%dT%H", time.gmtime(second))
-        if hour != self._hour:
-            self._hour = hour
-            self._remove_before(time.strftime("%Y%m%dT%H", time.gmtime(second - self._keep_hours * 3600)))
-        self._append(f"requests-{hour}.jsonl", lines)
-        self._append("failures.jsonl", failures)
+        self._waiting += [(f"requests-{hour}.jsonl", _text(lines)), ("failures.jsonl", _text(failures))]
+        try:
+            if hour != self._hour:
+                self._remove_before(time.strftime("%Y%m%dT%H", time.gmtime(second - self._keep_hours * 3600)))
+                self._hour = hour
+        finally:
+            while self._waiting:
+                self._append(*self._waiting[0])
+                self._waiting.popleft()
 
-    def _append(self, name, lines):
-        if not lines:
+    def _append(self, name, text):
+        """All of it, or nothing."""
+        if not text:
             return
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         fd = os.open(os.path.join(self._folder, name), os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
         try:
             size = os.fstat(fd).st_size
             torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            os.write(fd, (("\n" if torn else "") + text).encode())
+            rest = (b"\n" if torn else b"") + text
+            try:
+                while rest:
+                    rest = rest[os.write(fd, rest) :]  # the last room takes a part of it
+            except OSError:
+                os.ftruncate(fd, size)
+                raise
         finally:
             os.close(fd)
 

@@ -32,6 +32,10 @@ alias CNAME www
 @ A 192.0.2.1
 * A 192.0.2.1
 short 2 A 192.0.2.1
+aliased A 192.0.2.1
+*.aliased CNAME www
+mailless A 192.0.2.1
+*.mailless TXT "v=spf1 -all"
 """ + "".join(f"host-{n} A 192.0.2.1\nhost-{n} A 192.0.2.2\n" for n in range(60))
 ZONE_FILE += "".join(f"quick-{n} 2 A 192.0.2.1\n" for n in range(20))
 

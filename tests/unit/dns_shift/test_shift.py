@@ -142,6 +142,23 @@ def test_records_go_their_ways_by_themselves_and_one_that_lags_holds_up_none():
     assert shift.waits(Target("shifted", LOWERED), dataclasses.replace(world, now=0.5)) == 3600, "they change together"
 
 
+def test_a_record_that_is_refused_keeps_no_other_from_going_back():
+    other = dataclasses.replace(RECORD, name="api.example.test.")
+    away = Note("A", "shifted", 3600, OLD, NEW, 1000)
+    world = World(
+        2000, (Seen(RECORD, RRset(60, ("198.51.100.1",)), away), Seen(other, RRset(60, NEW), away, lagging=("ns2",)))
+    )
+    back, forth = Target("rolled_back", LOWERED), Target("shifted", LOWERED)
+    assert isinstance(shift.next_step(forth, world), Refused)
+    step = shift.next_step(back, world)
+    assert (step.name, step.data["record"]) == ("change_back", "api.example.test.")
+    world = shift.simulate(back, world, step)
+    step = shift.next_step(back, world)
+    assert (step.name, step.data["record"]) == ("note_deadline", "api.example.test.")
+    refused = shift.next_step(back, shift.simulate(back, world, step))
+    assert isinstance(refused, Refused) and "www.example.test. A is 198.51.100.1 where" in refused.reason
+
+
 @pytest.mark.parametrize(
     "target, records, said",
     [

@@ -161,6 +161,9 @@ def test_killed_anywhere_another_controller_goes_on(servers, target, dies_at):
         ("@", "A", NEW, NEW),
         ("*", "A", [f"203.0.113.{n}" for n in range(40)], sorted(f"203.0.113.{n}" for n in range(40))),
         ("short.example.test", "A", NEW, NEW),
+        # What is asked for beside these is answered by a wildcard.
+        ("aliased", "A", NEW, NEW),
+        ("mailless", "A", NEW, NEW),
     ],
 )
 def test_other_types_and_names_there_and_back(servers, name, rdtype, values, shown):

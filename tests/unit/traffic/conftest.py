@@ -29,6 +29,7 @@ LONG = {
     "test_guard_role_real.py",
     "test_killed_real.py",
     "test_network_cut_real.py",
+    "test_no_result_real.py",
     "test_quiet_real.py",
     "test_restart_by_role_real.py",
     "test_restart_real.py",

@@ -175,7 +175,8 @@ def test_what_traefik_does_not_count_fails_the_watch_at_its_end(tmp_path):
 def test_a_prober_that_writes_nothing_fails_the_watch(tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "_PROBER_WRITES_S", 0.3)
     plan = watch.Plan(interval=0.4, metrics=(), prober_dir=str(tmp_path))
-    assert "the prober wrote nothing into" in watched(tmp_path, plan).reason
+    said = watched(tmp_path, plan).reason
+    assert "the prober wrote nothing into" in said and ": restart it, or leave prober_dir out" in said
 
 
 def test_answers_of_prometheus_in_a_row_are_a_breach_before_the_end(tmp_path, monkeypatch):

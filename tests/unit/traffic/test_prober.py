@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import json
+import os
 import pathlib
 import signal
 import ssl
@@ -86,6 +88,56 @@ def test_a_line_torn_by_a_kill_is_closed(tmp_path):
     assert path.read_text().splitlines() == ['{"t":7200}', '{"t": 72', '{"t":7201}']
     store.append(7200 + 3 * 3600, [{"t": 1}], [])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["failures.jsonl", "requests-19700101T05.jsonl"]
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_finds_no_room_is_written_later_each_line_once(tmp_path, monkeypatch):
+    store, write, room = prober.Store(str(tmp_path), 1), os.write, [20]
+
+    def until_full(fd, data):
+        if not room[0]:
+            raise FULL
+        written = write(fd, data[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(os, "write", until_full)
+    for second in range(7200, 7205):
+        with pytest.raises(OSError, match="No space"):
+            store.append(second, [{"t": second}], [{"failed": second}])
+        assert (tmp_path / "requests-19700101T02.jsonl").read_text() == '{"t":7200}\n', "no line is left torn"
+    room[0] = 1000
+    store.append(7205, [{"t": 7205}], [])
+    for name, key, last in (("requests-19700101T02", "t", 7205), ("failures", "failed", 7204)):
+        lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        assert lines == [{key: second} for second in range(7200, last + 1)]
+
+
+def test_what_is_kept_is_bounded(tmp_path):
+    store = prober.Store(str(tmp_path / "later"), 1)
+    for second in range(7200, 7200 + 2 * prober.KEPT_S):
+        with pytest.raises(FileNotFoundError):
+            store.append(second, [{"t": second}], [])
+    (tmp_path / "later").mkdir()
+    store.append(7200 + 2 * prober.KEPT_S, [], [])
+    lines = (tmp_path / "later/requests-19700101T02.jsonl").read_text().splitlines()
+    assert len(lines) == prober.KEPT_S - 1 and lines[-1] == f'{{"t":{7199 + 2 * prober.KEPT_S}}}'
+
+
+def test_an_old_hour_that_can_not_be_removed_keeps_nothing_from_being_written(tmp_path):
+    old = tmp_path / "requests-19700101T00.jsonl"
+    old.mkdir()
+    store = prober.Store(str(tmp_path), 1)
+    for second in (7200, 7201):
+        with pytest.raises(OSError):
+            store.append(second, [{"t": second}], [])
+    assert (tmp_path / "requests-19700101T02.jsonl").read_text() == '{"t":7200}\n{"t":7201}\n'
+    old.rmdir()
+    old.touch()
+    store.append(7202, [], [])
+    assert not old.exists()
 
 
 class Misbehaving:
@@ -170,22 +222,25 @@ def test_the_whole_prober_counts_each_request_once(tmp_path):
     assert server.connections < sum(total.values()), "connections are kept"
 
 
+def nobody(folder):
+    """What asks a port where nobody is."""
+    return {
+        "address": "127.0.0.1",
+        "port": 9,
+        "rate": 50,
+        **PLAIN,
+        "timeout_s": 1,
+        "idle_s": 1,
+        "side_header": "X",
+        "data_dir": str(folder),
+        "keep_hours": 1,
+        "services": [{"name": "a", "host": "a"}],
+    }
+
+
 def test_nobody_there_is_a_failure_to_connect(tmp_path):
     async def ask():
-        subject = prober.Prober(
-            {
-                "address": "127.0.0.1",
-                "port": 9,
-                "rate": 50,
-                **PLAIN,
-                "timeout_s": 1,
-                "idle_s": 1,
-                "side_header": "X",
-                "data_dir": str(tmp_path),
-                "keep_hours": 1,
-                "services": [{"name": "a", "host": "a"}],
-            }
-        )
+        subject = prober.Prober(nobody(tmp_path))
         task = asyncio.ensure_future(subject.run())
         await asyncio.sleep(0.5)
         subject._stopping.set()
@@ -194,6 +249,35 @@ def test_nobody_there_is_a_failure_to_connect(tmp_path):
     asyncio.run(ask())
     first = json.loads((tmp_path / "failures.jsonl").read_text().splitlines()[0])
     assert first["reason"].startswith("connect: ")
+
+
+def test_a_disk_that_takes_nothing_for_a_while_leaves_no_gap(tmp_path, capfd):
+    data, said = tmp_path / "data", []
+
+    def heard(text):
+        said.append(capfd.readouterr().err)
+        return text in "".join(said)
+
+    with probing(tmp_path, nobody(data)):
+        until(lambda: heard("No such file"))
+        first = int(time.time()) - 1
+        data.mkdir()
+        until(lambda: heard("written again"))
+    seconds = [line["t"] for line in counted(data)]
+    assert seconds[0] <= first and seconds == list(range(seconds[0], seconds[-1] + 1))
+
+
+def test_a_prober_that_writes_no_more_ends(tmp_path, monkeypatch):
+    flushes = []
+
+    def broken(_prober, second):
+        flushes.append(second)
+        if len(flushes) == 1:
+            raise ValueError("no fault of the disk")
+
+    monkeypatch.setattr(prober.Prober, "_flush", broken)
+    with pytest.raises(ValueError, match="no fault of the disk"):
+        asyncio.run(prober.Prober(nobody(tmp_path)).run())
 
 
 @pytest.mark.parametrize(("verified", "failing"), [(True, {"other.test"}), (False, set())])
