@@ -6,17 +6,22 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts
 
 
 class ProberData:
-    """Follows C(requests-*.jsonl) in O(folder) from their ends on. O(grown) says whether anything was written since, of any service."""
+    """Follows C(requests-*.jsonl) in O(folder) from their ends on. O(grown) says whether anything was written since, of any service.
+
+    Of seconds before it was made nothing counts: the prober writes them late where it had no room.
+    """
 
     def __init__(self, folder: str, service: str) -> None:
         self._folder, self._service = folder, service
         self._offsets = {path: os.path.getsize(path) for path in self._paths()}
         self._counts = Counts()
+        self._since = int(time.time())
         self.grown = False
 
     def read(self) -> Counts:
@@ -41,7 +46,7 @@ class ProberData:
             second = json.loads(line)
         except ValueError:
             return  # a line torn by a kill
-        if isinstance(second, dict) and second.get("service") == self._service:
+        if isinstance(second, dict) and second.get("service") == self._service and second["t"] >= self._since:
             self._counts = Counts(self._counts.total + second["total"], self._counts.failed + second["failed"])
 
     def _paths(self) -> list[str]:

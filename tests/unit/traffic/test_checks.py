@@ -163,7 +163,7 @@ def watched(folder, plan, alive=lambda: None):
 def test_what_traefik_does_not_count_fails_the_watch_at_its_end(tmp_path):
     def ask():
         with (tmp_path / "requests-20261127T10.jsonl").open("a") as file:
-            file.write(json.dumps({"t": 1, "service": "app", "total": 20, "failed": 1}) + "\n")
+            file.write(json.dumps({"t": time.time(), "service": "app", "total": 20, "failed": 1}) + "\n")
 
     plan = watch.Plan(interval=0.5, metrics=(Metric("request-success-rate", min=99.0),), prober_dir=str(tmp_path))
     assert watched(tmp_path, plan).reason == ""
@@ -216,12 +216,13 @@ def test_each_new_connection_counts_once():
 
 def test_the_prober_is_followed_from_now_on(tmp_path):
     old, new = tmp_path / "requests-20261127T10.jsonl", tmp_path / "requests-20261127T11.jsonl"
-    line = json.dumps({"t": 1, "service": "app", "total": 20, "failed": 1}) + "\n"
+    told = {"t": int(time.time()), "service": "app", "total": 20, "failed": 1}
+    line, late = json.dumps(told) + "\n", json.dumps({**told, "t": told["t"] - 1}) + "\n"
     old.write_text(line * 5)
     data = ProberData(str(tmp_path), "app")
     assert data.read() == Counts()
     with old.open("a") as file:
-        file.write(line + '{"torn\n' + line[:10])
+        file.write(line + late + '{"torn\n' + line[:10])
     new.write_text(line + line.replace("app", "other"))
     assert data.read() == Counts(40, 2)
     with old.open("a") as file:

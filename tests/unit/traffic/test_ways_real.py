@@ -286,11 +286,9 @@ def test_what_the_prober_sees_fail_counts(edge, sides, tmp_path):
     shift(edge, sides, state="present")
     run, raised = in_background(lambda: shift(edge, sides, prober_dir=str(folder), interval=30))
     until(lambda: '"weight": 50' in (edge.dynamic_dir / "app.yml").read_text())
-    second = 0
     while run.is_alive():
         with (folder / "requests-20261127T10.jsonl").open("a") as lines:
-            lines.write(json.dumps({"t": second, "service": "app", "total": 20, "failed": 10}) + "\n")
-        second += 1
+            lines.write(json.dumps({"t": int(time.time()), "service": "app", "total": 20, "failed": 10}) + "\n")
         time.sleep(0.1)  # a second of the prober's, shortened
     run.join()
     assert "by the prober, request-success-rate" in str(raised[0])
