@@ -12,10 +12,12 @@ description:
     the last offset, and promotes the new one.
   - Writes fail from the moment that the old instance refuses them until the name leads to the new one. Reads do not.
   - Works by scripts in the pod of the new instance, whose image must have C(redis-cli).
-  - The old instance refuses writes by C(min-replicas-to-write) (99), in its configuration file, too, so it refuses them after a restart as well.
-    Where it has no file, or can't write it, a restart ends that (98), and C(reason) says so. Before the name is switched such a
+  - The old instance refuses writes by C(min-replicas-to-write), in its configuration file, too, so it refuses them after a restart as well.
+    Where it has no file, or can't write it, a restart ends that, and C(reason) says so. Before the name is switched such a
     restart makes V(copied) copy anew, and nothing is lost. What it takes between the last look and the switch is lost, and V(idle) refuses.
-  - C(state=writable) sets it to 0, there too.
+  - The number is 990000 plus what it was, and 980000 where a restart ends that. C(min-replicas-max-lag) is left alone, but 0, with which Redis
+    looks at no number, becomes 10; then they are 970000 and 960000.
+  - C(state=writable) sets both to what they were, in the file, too. From the 99 or 98 of an earlier version it goes to 0.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:
   - sophia.replatform.handover
@@ -25,7 +27,8 @@ options:
     description: File in the pod of the new instance that holds the password for both instances, where they have one.
     type: str
 notes:
-  - Refuses, with one line, when the new instance holds more keys than the old one and O(overwrite) is false.
+  - Refuses, with one line, when the new instance holds more keys, in all databases, than the old one and O(overwrite) is false. While one
+    loads its data after a start, that is waited for.
   - Redis writes the old one's configuration file anew, with its passwords in it, and makes it readable by all (C(0644) less its umask).
     Start it with umask 077, or keep the file in a folder that is closed to others.
 seealso:

@@ -15,8 +15,9 @@ description:
   - The way back is the same call with O(target) and O(other) exchanged.
   - The pause ends by itself after 10 seconds, whatever becomes of the run. From the demotion on the old one refuses writes, for as long as
     clients are led there.
-  - Before the demotion a process of its own stands by, the dead-man. It acts as soon as the module has ended, however it did, and where
-    it has not ended 60 seconds later it is killed. Where neither takes writes, it promotes the one that clients are led to. Where one does
+  - Before the demotion a process of its own stands by, the dead-man, and in a later run as soon as clients may be refused writes; the
+    first copy may take until O(deadline). It acts as soon as the module has ended, however it did, and where it has not ended 60 seconds
+    later it is killed, and the journal says so. Where neither takes writes, it promotes the one that clients are led to. Where one does
     and clients are led to the other, it waits O(lead_timeout) for whoever ran the module to lead them to it; where nobody has, the one
     that they are led to is made the master again, by the same steps, so there are never two. It tries until O(deadline) has passed.
     Where it is not seen which of the two clients are led to, or one does not answer, writes stay refused and the journal says so (C(dead_man)).
@@ -78,8 +79,9 @@ requirements:
   - docker (Python package) only where O(swarm_service) is given
 notes:
   - Refuses, with one line and nothing changed, when an instance does not answer, is older than 6.2, runs without a configuration file
-    (it would forget whom it follows), when a master came back without the keys that its replica still has, or when O(target) is older
-    than O(other) or holds keys and O(overwrite) is false.
+    (it would forget whom it follows) or with C(replica-read-only no) (what it takes as a replica would be lost), when a master came back
+    without the keys that its replica still has, or when O(target) is older than O(other) or holds keys, in any database, and O(overwrite)
+    is false. While one loads its data after a start, that is waited for.
   - Redis writes its configuration file anew, with its passwords in it, and makes it readable by all (C(0644) less its umask). Where
     the file is seen from where scripts run, it gets its mode back within a moment, and none for others where O(password_file) is given.
     Elsewhere start Redis with umask 077, or keep the file in a folder that is closed to others.

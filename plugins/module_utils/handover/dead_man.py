@@ -15,6 +15,9 @@ import signal
 import time
 import typing as t
 
+# What it is told where it has not killed the run.
+ENDED = "the run has ended"
+
 
 class DeadMan:
     """O(act) is called there with the reason, once; O(patience_s) is counted from when it was armed. What is frozen is killed before."""
@@ -60,7 +63,7 @@ class DeadMan:
                     os.kill(run, signal.SIGKILL)
                     self._act(f"the run has not ended within {self._patience_s:g} s, and was killed")
                 elif not os.read(reading, 1):
-                    self._act("the run has ended")
+                    self._act(ENDED)
         finally:
             # No handler of this process' may run twice.
             os._exit(0)

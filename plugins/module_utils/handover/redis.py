@@ -5,6 +5,9 @@
 The new instance becomes a replica of the old one. When it has caught up, the old one is made to refuse writes
 (C(min-replicas-to-write) at a number that is never reached, in its configuration file, too, where it has one that it can write; reads
 go on), the last offset is waited for, and the new one is promoted. At no moment do both take writes under the name.
+
+The number begins with how the fence was made and ends with what C(min-replicas-to-write) was, so that it can be taken back without
+anything remembered. With C(min-replicas-max-lag 0) Redis does not look at the number, so that is set, too, and was 0.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis_info
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
-# Numbers that are never reached: one that is in the configuration file, too, and one that a restart forgets.
-FENCE = 99
-FENCE_IN_MEMORY = 98
+# What the number begins with: where it is in the configuration file, too, and where a restart forgets it. The second of each are for
+# a lag that was 0.
+IN_FILE = (99, 97)
+IN_MEMORY = (98, 96)
 STATES = ("copied", "idle", "writable")
 
 
@@ -32,11 +37,19 @@ class Instance:
     link_up: bool = False
     source: str = ""
     min_replicas: int = 0
+    max_lag: int = 10
     clients: int = 0
+    loading: bool = False
+
+    @property
+    def fence(self) -> int:
+        """What the number begins with where a handover has set it, else nothing; earlier versions set no more than that."""
+        begins = self.min_replicas // 10_000 or self.min_replicas
+        return begins if begins in IN_FILE + IN_MEMORY else 0
 
     @property
     def fenced(self) -> bool:
-        return self.min_replicas in (FENCE, FENCE_IN_MEMORY)
+        return bool(self.fence and self.max_lag)
 
 
 @dataclass(frozen=True)
@@ -58,20 +71,22 @@ class Wanted:
 
 
 def parse_status(text: str) -> Instance:
-    """An instance from the C(key:value) lines of C(INFO), with C(keys), C(min_replicas) and C(clients) added to them."""
-    values = dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
+    """An instance from the C(key:value) lines of C(INFO), with C(min_replicas), C(max_lag) and C(clients) added to them."""
+    values = redis_info.parse(text)
     role = values.get("role", "")
     syncing = values.get("master_sync_in_progress", "0") == "1"
     return Instance(
         role=role,
-        keys=int(values["keys"]),
+        keys=redis_info.keys(values),
         offset=int(values["slave_repl_offset" if role == "slave" else "master_repl_offset"]),
         replid=values.get("master_replid", ""),
         replid2=values.get("master_replid2", ""),
         link_up=values.get("master_link_status") == "up" and not syncing,
         source=f"{values['master_host']}:{values['master_port']}" if role == "slave" else "",
         min_replicas=int(values["min_replicas"]),
+        max_lag=int(values["max_lag"]),
         clients=int(values["clients"]),
+        loading=redis_info.loading(values),
     )
 
 
@@ -90,12 +105,12 @@ def _copied(world: World, wanted: Wanted) -> Decision:
     old, new = world.old, world.new
     if old is None:
         return Refused("the old instance does not answer, so there is nothing to copy from: bring it back first")
+    if old.loading or new.loading:
+        return Step("wait_for_data", {}, changes=False)
     if new.role == "master":
         if old.fenced and new.replid2 == old.replid:
             forgets = (
-                ""
-                if old.min_replicas == FENCE
-                else "; a restart of the old one, which can't write its file, ends its fence"
+                "" if old.fence in IN_FILE else "; a restart of the old one, which can't write its file, ends its fence"
             )
             return Done(f"the new instance has taken over {new.keys} keys{forgets}")
         if new.keys > old.keys and not wanted.overwrite:
@@ -135,7 +150,7 @@ def _writable(world: World) -> Decision:
         return Refused("the name leads to the new instance: the old one must not take writes beside it")
     if world.old is None:
         return Refused("the old instance does not answer: bring it back first")
-    return Step("allow_writes") if world.old.fenced else Done("the old instance takes writes")
+    return Step("allow_writes") if world.old.fence else Done("the old instance takes writes")
 
 
 def simulate(world: World, step: Step) -> World:
@@ -144,10 +159,11 @@ def simulate(world: World, step: Step) -> World:
     if old is None:
         return world
     changes: dict[str, t.Callable[[], World]] = {
+        "wait_for_data": lambda: replace(world, old=replace(old, loading=False), new=replace(new, loading=False)),
         "replicate": lambda: replace(world, new=replace(new, role="slave", source=step.data["source"], link_up=False)),
         "wait_for_sync": lambda: replace(world, new=replace(new, link_up=True, offset=old.offset)),
         "wait_for_offset": lambda: replace(world, new=replace(new, offset=old.offset)),
-        "stop_writes": lambda: replace(world, old=replace(old, min_replicas=FENCE)),
+        "stop_writes": lambda: replace(world, old=replace(old, min_replicas=IN_FILE[0] * 10_000, max_lag=10)),
         "allow_writes": lambda: replace(world, old=replace(old, min_replicas=0)),
         "promote": lambda: replace(
             world, new=replace(new, role="master", source="", replid2=old.replid, keys=old.keys)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis_info
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
 STATES = ("replica", "primary", "released")
@@ -26,7 +27,7 @@ OLDEST = (6, 2)
 class Instance:
     """One instance. O(replid) and O(replid2) are its present and former replication IDs, O(run_id) is another one after each
     start, O(source) is whom it follows as C(host:port), O(linked) is whether it does now, O(settings) are those of
-    RV(CARRIED)."""
+    RV(CARRIED). O(loading) is whether it reads its own data after a start, and O(read_only) whether it is when it follows."""
 
     address: str
     version: tuple[int, ...] = (7, 0)
@@ -38,6 +39,8 @@ class Instance:
     source: str = ""
     linked: bool = False
     has_file: bool = True
+    loading: bool = False
+    read_only: bool = True
     settings: t.Mapping[str, str] = field(default_factory=dict)
     run_id: str = ""
 
@@ -82,6 +85,14 @@ def next_step(world: World, wanted: Wanted) -> Decision:
             )
         if one.version < OLDEST:
             return Refused(f"{one.address} is Redis {_text(one.version)}: upgrade it to {_text(OLDEST)} or newer first")
+        # Where neither is a master, writes must come back first.
+        if not one.read_only and masters(world):
+            return Refused(
+                f"{one.address} takes writes when it follows, too, and they would be lost: set replica-read-only to yes there"
+                " (CONFIG SET, CONFIG REWRITE)"
+            )
+        if one.loading:
+            return Step("wait_for_data", {"at": one.address}, changes=False)
     for master, replica in ((target, other), (other, target)):
         if _came_back_empty(master, replica):
             return Refused(
@@ -207,6 +218,7 @@ def simulate(world: World, step: Step, wanted: Wanted) -> World:
         return world
     changes: dict[str, t.Callable[[], Instance]] = {
         "replicate": lambda: replace(one, master=False, source=step.data["from"], linked=False),
+        "wait_for_data": lambda: replace(one, loading=False),
         "wait_for_sync": lambda: replace(
             one, linked=True, offset=beside.offset, keys=beside.keys, replid=beside.replid
         ),
@@ -225,7 +237,7 @@ def _text(version: t.Sequence[int]) -> str:
 
 def parse_instance(address: str, text: str) -> Instance | None:
     """The instance at O(address) from its C(INFO) and C(setting:) lines, or nothing when it did not answer."""
-    values = dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
+    values = redis_info.parse(text)
     if "role" not in values:
         return None
     replica = values["role"] == "slave"
@@ -233,13 +245,15 @@ def parse_instance(address: str, text: str) -> Instance | None:
         address=address,
         version=tuple(int(part) for part in values["redis_version"].split(".")[:2]),
         master=not replica,
-        keys=int(values["keys"]),
+        keys=redis_info.keys(values),
         offset=int(values["slave_repl_offset" if replica else "master_repl_offset"]),
         replid=values["master_replid"],
         replid2=values["master_replid2"],
         source=f"{values['master_host']}:{values['master_port']}" if replica else "",
         linked=values.get("master_link_status") == "up" and values.get("master_sync_in_progress") == "0",
         has_file=values["config_file"] != "",
+        loading=redis_info.loading(values),
+        read_only=values["setting replica-read-only"] != "no",
         run_id=values["run_id"],
         settings={name: values[f"setting {name}"] for name in CARRIED},
     )

@@ -85,21 +85,27 @@ class RedisPair:
         )
         if self.params["clients"] and self.wanted.state == redis_pair.FREED:
             world = replace(world, led=redis_pair.led_to(world, self.run("LED", self.params["clients"]).split()))
-        if self.wanted.state == "primary" and (self.held(world) or world.target and world.target.master):
-            self._stand_by()
+        if self.wanted.state == "primary":
+            self._stand_by(self._may_refuse(world))
         return world
 
-    def _stand_by(self) -> None:
-        if self.dead_man:
+    def _may_refuse(self, world: redis_pair.World) -> bool:
+        """Whether clients are refused wherever they are led, or where they are led to O(other)."""
+        return bool(world.target and world.other) and not (world.other and world.other.master)
+
+    def _stand_by(self, refused: bool) -> None:
+        if not self.dead_man:
+            return
+        if refused:
             self.dead_man.arm()
-            if self.dead_man.overdue():
-                raise ReplatformError("writes have been refused for too long")
+        if self.dead_man.overdue():
+            raise ReplatformError(f"clients that are led to {self.wanted.other} have been refused writes for too long")
 
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
         if step.name.startswith("wait_for_"):
             return wait_while(lambda: self._still(step), SLICE_S, poll_s=0.2)
         if step.name == "demote":
-            self._stand_by()
+            self._stand_by(refused=True)
         settings = step.data.get("settings", {})
         pairs = [word for pair in settings.items() for word in pair]
         printed = self.run(step.name.upper(), step.data["at"], *pairs)

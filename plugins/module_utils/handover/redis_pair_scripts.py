@@ -64,8 +64,7 @@ status() {
     *) echo "error: INFO: $said" >&2; exit 1 ;;
   esac
   printf '%s\n' "$said" | tr -d '\r'
-  echo "keys:$("$1" DBSIZE)"
-  for name in appendonly appendfsync maxmemory maxmemory-policy save; do
+  for name in appendonly appendfsync maxmemory maxmemory-policy save replica-read-only; do
     echo "setting $name:$("$1" CONFIG GET "$name" | sed -n 2p)"
   done
 }

@@ -14,21 +14,42 @@ host=$2 port=$3
 cli() { timeout 10 redis-cli -h "${host:-127.0.0.1}" -p "${port:-6379}" "$@"; }
 # redis-cli prints errors as answers; one that is not the expected answer ends the script.
 expect_ok() { answer=$(cli "$@"); [ "$answer" = OK ] || { echo "$1: $answer" >&2; exit 1; }; }
-# A setting and its line in the file in one transaction: it is killed before it or after it.
+setting() { cli CONFIG GET "$1" | tail -n 1; }
+"""
+
+# The number of replicas without which it takes no writes begins with how the fence was made and ends with what it was, see redis.py.
+FENCE = (
+    PREAMBLE
+    + r"""
+number=$(setting min-replicas-to-write) lag=$(setting min-replicas-max-lag)
+case $number in
+  9[6-9]) made=$number was=0 ;;
+  9[6-9]????) made=$((number / 10000)) was=$((number % 10000)) ;;
+  *) made='' was=$number ;;
+esac
+# Both settings, and their lines in the file where that is named, in one transaction: it is killed before it or after it.
 keep() {
-  answer=$(printf '%s\n' MULTI "CONFIG SET min-replicas-to-write $1" 'CONFIG REWRITE' EXEC | cli | tr '\n' ' ')
-  [ "$answer" = 'OK QUEUED QUEUED OK OK ' ] || { echo "min-replicas-to-write $1, which its file may not have: $answer" >&2; exit 1; }
+  number=$1
+  shift
+  answer=$(
+    printf '%s\n' MULTI "CONFIG SET min-replicas-max-lag $lag" "CONFIG SET min-replicas-to-write $number" "$@" EXEC | cli | tr '\n' ' '
+  )
+  case $answer in
+    'OK QUEUED QUEUED OK OK ' | 'OK QUEUED QUEUED QUEUED OK OK OK ') ;;
+    *) echo "min-replicas-to-write $number, which its file may not have: $answer" >&2; exit 1 ;;
+  esac
 }
 """
+)
 
 STATUS = (
     PREAMBLE
     + r"""
-info=$(cli INFO replication)
+info=$(cli INFO)
 case $info in *role:*) ;; *) echo "INFO: $info" >&2; exit 1 ;; esac
 printf '%s\n' "$info" | tr -d '\r'
-echo "keys:$(cli DBSIZE)"
-echo "min_replicas:$(cli CONFIG GET min-replicas-to-write | tail -n 1)"
+echo "min_replicas:$(setting min-replicas-to-write)"
+echo "max_lag:$(setting min-replicas-max-lag)"
 # All but replicas and this one; a client that has been told nothing yet is one too.
 echo "clients:$(cli CLIENT LIST TYPE normal | grep -v 'cmd=client' | grep -c . || true)"
 """
@@ -36,15 +57,22 @@ echo "clients:$(cli CLIENT LIST TYPE normal | grep -v 'cmd=client' | grep -c . |
 
 # The file is written before, so that it is known whether it can be.
 STOP_WRITES = (
-    PREAMBLE
+    FENCE
     + r"""
-if [ "$(cli CONFIG REWRITE)" = OK ]; then keep 99; else expect_ok CONFIG SET min-replicas-to-write 98; fi
+in_file=99 in_memory=98
+case $made,$lag in 9[67],* | *,0) in_file=97 in_memory=96 lag=10 ;; esac
+if [ "$(cli CONFIG REWRITE)" = OK ]; then
+  keep "$((in_file * 10000 + was))" 'CONFIG REWRITE'
+else
+  keep "$((in_memory * 10000 + was))"
+fi
 """
 )
 ALLOW_WRITES = (
-    PREAMBLE
+    FENCE
     + r"""
-if [ "$(cli CONFIG GET min-replicas-to-write | tail -n 1)" = 99 ]; then keep 0; else expect_ok CONFIG SET min-replicas-to-write 0; fi
+case $made in 9[67]) lag=0 ;; esac
+case $made in 99 | 97) keep "$was" 'CONFIG REWRITE' ;; *) keep "$was" ;; esac
 """
 )
 PROMOTE = PREAMBLE + "host= port=\nexpect_ok REPLICAOF NO ONE\n"

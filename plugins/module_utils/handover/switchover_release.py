@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import ENDED, DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import Journal
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, drive
@@ -139,7 +139,7 @@ def let_go(kind: type[Holding], place_and_lock: PlaceAndLock, params: Params, re
 
 def _let_go(operation: Holding, journal: Journal, deadline_s: float, reason: str) -> None:
     decision = operation.next_step(operation.observe())
-    if isinstance(decision, Done):
+    if isinstance(decision, Done) and reason == ENDED:
         return
     if isinstance(decision, Refused):
         raise RefusedError(decision.reason)

@@ -88,8 +88,10 @@ class Redis:
         command = ["env", f"LD_LIBRARY_PATH={libraries}", "sh", "-c", f"exec {start}", "sh", program, str(self.file)]
         self.server = Server(folder, command, account=None)
 
-    def ask(self, *words: str) -> str:
+    def ask(self, *words: str, database: int = 0) -> str:
         with contextlib.closing(Client(self.port)) as client:
+            if database:
+                client.ask("SELECT", str(database))
             return client.ask(*words)
 
     def settings(self) -> dict[str, str]:

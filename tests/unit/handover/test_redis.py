@@ -4,21 +4,14 @@ import itertools
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import redis
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.redis import (
-    FENCE,
-    FENCE_IN_MEMORY,
-    Instance,
-    Wanted,
-    World,
-    replace,
-)
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.redis import Instance, Wanted, World, replace
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Done, Refused, Step
 
 SOURCE = "192.0.2.14:6379"
 COPIED = Wanted("copied", SOURCE)
 OLD = Instance("master", keys=5, offset=100, replid="a", replid2="0")
-FENCED = replace(OLD, min_replicas=FENCE)
-IN_MEMORY = replace(OLD, min_replicas=FENCE_IN_MEMORY)
+FENCED = replace(OLD, min_replicas=990_000)
+IN_MEMORY = replace(OLD, min_replicas=980_000)
 NEW = Instance("master", replid="b", replid2="0")
 REPLICA = Instance("slave", keys=5, offset=100, replid="a", link_up=True, source=SOURCE)
 PROMOTED = Instance("master", keys=5, offset=100, replid="c", replid2="a")
@@ -52,6 +45,31 @@ def test_the_whole_way():
 )
 def test_cut_off_anywhere_it_goes_on_from_what_it_sees(old, new, expected):
     assert steps(World(False, old, new), COPIED)[0] == expected
+
+
+@pytest.mark.parametrize("min_replicas", [99, 98, 990_000, 980_001, 970_000, 960_002])
+def test_a_number_that_is_never_reached_is_no_fence_where_redis_does_not_look_at_it(min_replicas):
+    old = replace(OLD, min_replicas=min_replicas)
+    assert old.fenced and not replace(old, max_lag=0).fenced
+    assert steps(World(False, replace(old, max_lag=0), REPLICA), COPIED)[0] == ["stop_writes", "promote"]
+    assert steps(World(False, replace(old, max_lag=0), PROMOTED), Wanted("writable", SOURCE))[0] == ["allow_writes"]
+
+
+@pytest.mark.parametrize("min_replicas", [0, 1, 95, 100, 10_000])
+def test_what_somebody_else_has_set_is_no_fence(min_replicas):
+    assert not replace(OLD, min_replicas=min_replicas).fence
+
+
+@pytest.mark.parametrize("who", ["old", "new"])
+def test_what_is_being_loaded_is_waited_for(who):
+    """The new one has keys of its own, of which none is counted yet."""
+    world = World(False, OLD, replace(NEW, keys=6))
+    loading = replace(world, **{who: replace(getattr(world, who), keys=0, loading=True)})
+    assert redis.next_step(loading, COPIED).name == "wait_for_data"
+    assert steps(World(False, replace(FENCED, loading=True), REPLICA), COPIED)[0] == ["wait_for_data", "promote"]
+    # What it is set to is known before, and nobody may have to wait for the new one to be set free.
+    world = World(False, replace(FENCED, loading=True), replace(NEW, loading=True))
+    assert steps(world, Wanted("writable", SOURCE))[0] == ["allow_writes"]
 
 
 def test_an_old_one_that_restarted_and_takes_writes_again_is_copied_anew():
@@ -99,7 +117,9 @@ def test_idle_and_the_way_back():
     assert isinstance(steps(World(True, FENCED, PROMOTED), writable)[1], Refused)
 
 
-INFO_REPLICA = """# Replication
+INFO_REPLICA = """# Persistence
+loading:0
+# Replication
 role:slave
 master_host:192.0.2.14
 master_port:6379
@@ -111,8 +131,11 @@ connected_slaves:0
 master_replid:8b1d9f2c
 master_replid2:0000
 master_repl_offset:42
-keys:3
+# Keyspace
+db0:keys=1,expires=0,avg_ttl=0
+db12:keys=2,expires=1,avg_ttl=9
 min_replicas:0
+max_lag:10
 clients:2
 """
 
@@ -126,3 +149,6 @@ def test_status_of_a_replica():
 def test_a_replica_in_its_first_sync_has_no_link_yet():
     syncing = INFO_REPLICA.replace("master_sync_in_progress:0", "master_sync_in_progress:1")
     assert not redis.parse_status(syncing).link_up
+    # What it loads then is not its own.
+    assert not redis.parse_status(syncing.replace("loading:0", "loading:1")).loading
+    assert redis.parse_status(INFO_REPLICA.replace("loading:0", "loading:1")).loading

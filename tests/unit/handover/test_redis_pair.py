@@ -52,12 +52,34 @@ def test_only_what_differs_is_set():
         (replace(FRESH, version=(6, 0)), MASTER, "upgrade it to 6.2"),
         (FRESH, replace(MASTER, has_file=False), "without a configuration file"),
         (replace(FRESH, replid2="1"), MASTER, "both masters of one origin"),
+        (replace(REPLICA, read_only=False), MASTER, "b:6379 takes writes when it follows, too"),
+        (FRESH, replace(MASTER, read_only=False), "a:6379 takes writes when it follows, too"),
     ],
 )
 def test_what_is_refused(target, other, refused):
     decision = redis_pair.next_step(World(target, other), TO_B)
     assert isinstance(decision, Refused)
     assert refused in decision.reason
+
+
+def test_where_neither_is_a_master_one_is_promoted_whatever_somebody_has_set_since():
+    demoted = replace(MASTER, master=False, source=B, read_only=False)
+    assert redis_pair.next_step(World(REPLICA, demoted), TO_B).name == "promote"
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "at"),
+    [
+        (replace(FRESH, loading=True), MASTER, B),
+        (FRESH, replace(MASTER, keys=0, loading=True), A),
+        # It is not known yet whether that one is behind.
+        (REPLICA, replace(MASTER, master=False, source=B, offset=0, loading=True), A),
+    ],
+)
+def test_what_is_being_loaded_is_waited_for(target, other, at):
+    step = redis_pair.next_step(World(target, other), TO_B)
+    assert (step.name, step.data) == ("wait_for_data", {"at": at})
+    assert steps(World(target, other), TO_B)[0][0] == "wait_for_data"
 
 
 @pytest.mark.parametrize("state", ["replica", "primary"])
@@ -134,12 +156,14 @@ def test_clients_are_led_to_one_where_it_answers_each_time(answered, led):
 
 
 class Pair:
-    """Two servers that keep whom they follow in their files, and a list of rows as the data; a position is its length."""
+    """Two servers that keep whom they follow in their files, and a list of rows as the data; a position is its length. While one loads
+    it after a start, it says that it has none and does nothing."""
 
     def __init__(self):
         self.rows = {A: [], B: []}
         self.source = {A: "", B: ""}
         self.up = {A: True, B: True}
+        self.loading = {A: False, B: False}
         self.joined = self.acknowledged = 0
 
     def seen(self, at):
@@ -147,24 +171,37 @@ class Pair:
             return None
         replica = bool(self.source[at])
         replids = {"replid": "1" if self.joined or at == A else "2"}
-        linked = replica and self.up[self.source[at]] and self.rows[at] == self.rows[self.source[at]]
-        place = {"offset": len(self.rows[at]), "keys": len(self.rows[at])}
-        return Instance(at, master=not replica, source=self.source[at], linked=linked, settings=SET, **place, **replids)
+        linked = (
+            replica and self.serves(at) and self.serves(self.source[at]) and self.rows[at] == self.rows[self.source[at]]
+        )
+        rows = 0 if self.loading[at] else len(self.rows[at])
+        seen = {"offset": rows, "keys": rows, "loading": self.loading[at], "linked": linked}
+        return Instance(at, master=not replica, source=self.source[at], settings=SET, **seen, **replids)
+
+    def start(self, at):
+        self.loading[at] = self.loading[at] or not self.up[at]
+        self.up[at] = True
+
+    def serves(self, at):
+        return self.up[at] and not self.loading[at]
 
     def stream(self):
         for at, source in self.source.items():
-            if source and self.up[at] and self.up[source] and len(self.rows[source]) >= len(self.rows[at]):
+            if source and self.serves(at) and self.serves(source) and len(self.rows[source]) >= len(self.rows[at]):
                 self.rows[at] = list(self.rows[source])
 
     def write(self, at):
-        if self.up[at] and not self.source[at] and (self.joined or at == A):
+        if self.serves(at) and not self.source[at] and (self.joined or at == A):
             self.rows[at].append(self.acknowledged)
             self.acknowledged += 1
 
     def act(self, step):
         at = step.data["at"]
         beside = B if at == A else A
-        if not (self.up[at] and self.up[beside]):
+        if step.name == "wait_for_data":
+            self.loading[at] = False
+        # Whom it follows is written by one that loads, too.
+        if not (self.serves(at) and self.up[beside] and (step.name == "promote" or self.serves(beside))):
             return
         if step.name == "replicate":
             self.source[at], self.rows[at], self.joined = beside, list(self.rows[beside]), True
@@ -192,16 +229,20 @@ def test_never_two_masters_and_no_row_lost(script):
     for what, at in script:
         if what in ("step", "stale"):
             decision = redis_pair.next_step(World(pair.seen(wanted.target), pair.seen(wanted.other)), wanted)
-            if what == "stale":
-                pair.up[at] = not pair.up[at]
+            if what == "stale" and pair.up[at]:
+                pair.up[at] = False
+            elif what == "stale":
+                pair.start(at)
             if isinstance(decision, Step) and decision.name != "wait_for_instance":
                 pair.act(decision)
         elif what == "write":
             pair.write(at)
         elif what == "turn" and pair.joined:
             wanted = replace(wanted, target=wanted.other, other=wanted.target)
-        elif what in ("stop", "start"):
-            pair.up[at] = what == "start"
+        elif what == "stop":
+            pair.up[at] = False
+        elif what == "start":
+            pair.start(at)
         else:
             pair.stream()
         masters = [at for at in (A, B) if not pair.source[at]]
