@@ -39,8 +39,11 @@ notes:
   - The old instance refuses writes by a default, C(default_transaction_read_only), which a client that sets it itself overrides; what such a
     client writes after the copy is lost.
   - Refuses, with one line, when the new instance is of an older version, or holds more rows than the old one and O(overwrite)
-    is false.
-  - The comparison reads all rows on both sides.
+    is false. A table with rows, or a sequence that was used, that the old instance lacks is refused before writes stop.
+  - Tables and sequences that the old instance lacks are dropped from the new one as it is copied, with all that depends on them, where they are
+    empty and unused; with O(overwrite) all of them. RV(steps) names the first five. Other objects that only the new instance has stay. A view of
+    its own on a table of the old instance's, and a table of an extension that the old instance lacks, fail the copy; drop them there.
+  - The comparison reads all rows on both sides. Where a copy leaves a difference, the run ends with the names of what differs.
 seealso:
   - module: sophia.replatform.redis_handover
 """
@@ -69,6 +72,7 @@ steps:
     - name: stop_writes
     - name: copy
       tables: 2
+      dropped: public.drafts, sequence public.drafts_id_seq
       bytes: 48210
 reason:
   description: Why nothing is left to do.

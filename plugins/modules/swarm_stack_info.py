@@ -114,6 +114,8 @@ services:
     - The services of the stack, by name. C(name) is without the stack's prefix, C(full_name) with it.
     - C(replicas) is how many are wanted, C(running) how many run on nodes that are ready, C(tasks) which those are.
     - C(gpus) is how many GPUs each of its tasks reserves, generic resources with C(gpu) in their name.
+    - C(restart_condition) is when a task that has ended is started again (V(any), V(on-failure) or V(none)), and C(restart_max_attempts)
+      how often at most, V(0) for ever.
     - C(spare) says whether one of C(replicas) is there for a while only (O(sophia.replatform.swarm_scale#module:spare)).
     - C(spec), with O(specs), is the spec as the API gives it.
     - C(endpoints) has an entry C(ip:port) for every node with a running task where a port is published in host mode, and for
@@ -130,6 +132,8 @@ services:
       replicas: 1
       spare: false
       gpus: 0
+      restart_condition: any
+      restart_max_attempts: 0
       running: 1
       ports:
         - target: 8001

@@ -88,9 +88,16 @@ class PostgresHandover(Handover):
         super().__init__(cluster, params)
         self.wanted = postgres.Wanted(params["state"], params["grace"], params["overwrite"])
         self.simulate = postgres.simulate
+        self.copied = False
 
     def arguments(self) -> tuple[str, ...]:
-        return self.params["user"], self.params["database"], self.params["password_file"]
+        of_all = (self.params["user"], self.params["database"], self.params["password_file"])
+        return (*of_all, str(self.wanted.overwrite).lower())
+
+    def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
+        result = super().act(step)
+        self.copied = self.copied or step.name == "copy"
+        return result
 
     def next_step(self, world: postgres.World) -> Decision:
         return postgres.next_step(world, self.wanted)
@@ -103,11 +110,17 @@ class PostgresHandover(Handover):
         if old and self.old and postgres.needs_content(switched, old, self.wanted.state):
             old = dataclasses.replace(old, content=self._content(self.old))
             new = dataclasses.replace(new, content=self._content(("", "")))
-        return postgres.World(switched, old, new)
+        only_new = None
+        if self.old and postgres.needs_outline(switched, old, new, self.wanted.state):
+            names = set(self._lines(self.scripts.NAMES, self.old))
+            only_new = {name: used for name, used in self._lines(self.scripts.OUTLINE, ("", "")) if name not in names}
+        return postgres.World(switched, old, new, only_new, self.copied)
 
     def _content(self, at: tuple[str, str]) -> dict[str, t.Any]:
-        rows = [json.loads(line) for line in self.run(self.scripts.CONTENT, at).splitlines() if line.strip()]
-        return {name: [count, checksum] for name, count, checksum in rows}
+        return {name: [count, checksum] for name, count, checksum in self._lines(self.scripts.CONTENT, at)}
+
+    def _lines(self, script: str, at: tuple[str, str]) -> list[t.Any]:
+        return [json.loads(line) for line in self.run(script, at).splitlines() if line.strip()]
 
 
 class RedisHandover(Handover):

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 
 STATES = ("copied", "idle", "writable")
+# So many names stand in a line.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,17 @@ class Instance:
 
 @dataclass(frozen=True)
 class World:
-    """O(switched) is whether the name leads to the new instance; O(old) is None when it does not answer."""
+    """O(switched) is whether the name leads to the new instance; O(old) is None when it does not answer.
+
+    O(only_new) maps each table and sequence that the old instance lacks to whether it has rows or was used; it is None when
+    that was not asked, for content tells. O(copied) is whether this run has copied.
+    """
 
     switched: bool
     old: Instance | None
     new: Instance
+    only_new: t.Mapping[str, bool] | None = field(default=None, compare=False)
+    copied: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def _copied(world: World, wanted: Wanted) -> Decision:
             f"the new instance is version {new.version}, older than the old one's {old.version}: upgrade it first"
         )
     if not old.read_only:
-        return Step("stop_writes")
+        return _only_there(world, wanted) or Step("stop_writes")
     if old.writers:
         if old.since_reload_s < wanted.grace_s:
             return Step("wait_for_writers", {"writers": old.writers}, changes=False)
@@ -83,13 +91,49 @@ def _copied(world: World, wanted: Wanted) -> Decision:
         raise ValueError("the content of both instances has to be observed once writes have stopped")
     if dict(old.content) == dict(new.content):
         return Done(f"{len(new.content)} tables and sequences are equal on both sides")
+    if world.copied:
+        return Refused(
+            f"after the copy {_few(_different(old.content, new.content))} differ: find out who writes to one of the instances,"
+            " or what an extension of another version has there, and run this again"
+        )
+    refused = _only_there(world, wanted)
+    if refused:
+        return refused
     more = newer(old.content, new.content)
     if more and not wanted.overwrite:
         return Refused(
-            f"the new instance holds more than the old one in {', '.join(more)}: set overwrite if it may be lost,"
+            f"the new instance holds more than the old one in {_few(more)}: set overwrite if it may be lost,"
             " or find out who wrote it"
         )
-    return Step("copy", {"tables": len(old.content)} if old.content else {})
+    dropped = sorted(_only_new(world))
+    data = {"tables": len(old.content), "dropped": _few(dropped)}
+    return Step("copy", {key: value for key, value in data.items() if value})
+
+
+def _only_there(world: World, wanted: Wanted) -> Refused | None:
+    """A copy takes away what only the new instance has, which is nobody's loss where it was never used."""
+    used = sorted(name for name, is_used in _only_new(world).items() if is_used)
+    if not used or wanted.overwrite:
+        return None
+    return Refused(
+        f"only the new instance has {_few(used)}, with rows or a value: drop that there, or set overwrite if it may be lost"
+    )
+
+
+def _only_new(world: World) -> t.Mapping[str, bool]:
+    if world.only_new is not None or world.old is None:
+        return world.only_new or {}
+    old, new = world.old.content or {}, world.new.content or {}
+    return {name: bool(count) for name, (count, _checksum) in new.items() if name not in old}
+
+
+def _different(old: t.Mapping[str, t.Sequence[t.Any]], new: t.Mapping[str, t.Sequence[t.Any]]) -> list[str]:
+    return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+
+def _few(names: t.Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _idle(world: World) -> Decision:
@@ -112,6 +156,11 @@ def _writable(world: World) -> Decision:
     return Step("allow_writes") if world.old.read_only else Done("the old instance takes writes")
 
 
+def needs_outline(switched: bool, old: Instance | None, new: Instance, state: str) -> bool:
+    """Whether the next step depends on what only the new instance has, and writes go on, so that content can't tell."""
+    return state == "copied" and not switched and not new.busy and old is not None and not old.read_only
+
+
 def needs_content(switched: bool, old: Instance | None, state: str) -> bool:
     """Whether the next step depends on what is in the tables, which takes a full scan to know."""
     return state == "copied" and not switched and old is not None and old.read_only and not old.writers
@@ -132,12 +181,17 @@ def simulate(world: World, step: Step) -> World:
     content = old.content or {}
     if step.name == "stop_writes":
         old = replace(old, read_only=True, content=content)
-        return replace(world, old=old, new=replace(world.new, content={"unknown before writes stop": (-1, "")}))
+        return _unknown(world, old)
     if step.name in ("wait_for_writers", "end_writers"):
         old = replace(old, writers=0, content=content)
-        return replace(world, old=old, new=replace(world.new, content={"unknown before writes stop": (-1, "")}))
+        return _unknown(world, old)
     if step.name == "copy":
-        return replace(world, new=replace(world.new, content=content))
+        return replace(world, new=replace(world.new, content=content), only_new={}, copied=True)
     if step.name == "wait_for_clients":
         return replace(world, old=replace(old, clients=0))
     return replace(world, old=replace(old, read_only=False))
+
+
+def _unknown(world: World, old: Instance) -> World:
+    new = replace(world.new, content={"unknown before writes stop": (-1, "")})
+    return replace(world, old=old, new=new, only_new=world.only_new or {})

@@ -103,6 +103,7 @@ def service_facts(service: Raw, stack: str, nodes: list[dict[str, t.Any]], tasks
     ready = {node["id"]: node for node in nodes if node["state"] == "ready"}
     running = [task for task in tasks if is_running(task) and task.get("NodeID") in ready]
     mode, replicas = _mode(spec)
+    restart = spec["TaskTemplate"].get("RestartPolicy") or {}
     ports = [_port(port) for port in service.get("Endpoint", {}).get("Ports") or _spec_ports(spec)]
     desired = sum(1 for task in tasks if task["DesiredState"] == "running")
     return {
@@ -114,6 +115,8 @@ def service_facts(service: Raw, stack: str, nodes: list[dict[str, t.Any]], tasks
         "replicas": desired if replicas is None else replicas,
         "spare": SPARE_LABEL in (spec.get("Labels") or {}),
         "gpus": reserved(spec["TaskTemplate"]),
+        "restart_condition": restart.get("Condition") or "any",
+        "restart_max_attempts": restart.get("MaxAttempts") or 0,
         "running": len(running),
         "ports": ports,
         "endpoints": _endpoints(ports, [ready[task["NodeID"]] for task in running], list(ready.values())),

@@ -25,6 +25,8 @@ def test_it_goes_the_same_way(tmp_path):
     stage = set_up(tmp_path)
     status, plain, said = stage.play(POSTGRES)
     assert status == 0, said
+    # Its fence ends no instance.
+    stage.say("swarm_stack_info", swarm("db", "bouncer", "cache", db={"restart_condition": "on-failure"}))
     status, calls, said = stage.play(LOGICAL)
     assert status == 0, said
     assert [MODULE if name == "postgres_switchover" else name for name, _given in plain] == [

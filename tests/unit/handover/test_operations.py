@@ -40,8 +40,10 @@ PARAMS = {
 class Pods:
     """Two databases behind one pod; a script is known by the constant it is, an instance by the address it is run against."""
 
-    def __init__(self, old_rows=3, new_rows=0, switched=False, old_up=True):
+    def __init__(self, old_rows=3, new_rows=0, switched=False, old_up=True, only_new=(), left=0):
         self.rows = {"old": old_rows, "new": new_rows}
+        self.only_new = {name: True for name in only_new}
+        self.left = left
         self.read_only = {"old": False, "new": False}
         self.switched = switched
         self.old_up = old_up
@@ -55,9 +57,9 @@ class Pods:
 
     def run(self, pod, script, *arguments):
         assert pod == "postgres-k3s-0"
-        assert arguments[:3] == ("shop", "shop", "/run/secrets/password")
+        assert arguments[:4] == ("shop", "shop", "/run/secrets/password", "false")
         name = next(key for key, value in vars(postgres_scripts).items() if value == script)
-        side = "old" if arguments[3:] == ("192.0.2.14", "5432") else "new"
+        side = "old" if arguments[4:] == ("192.0.2.14", "5432") else "new"
         if side == "old" and not self.old_up:
             raise ReplatformError("connection refused")
         self.ran.append((name, side))
@@ -70,12 +72,19 @@ class Pods:
     def content(self, side):
         return json.dumps(["public.rows", self.rows[side], str(self.rows[side])]) + "\n"
 
+    def names(self, _side):
+        return '"public.rows"\n'
+
+    def outline(self, side):
+        has = {"public.rows": self.rows[side] > 0, **self.only_new}
+        return "".join(json.dumps([name, used]) + "\n" for name, used in has.items())
+
     def stop_writes(self, side):
         self.read_only[side] = True
         return ""
 
     def copy(self, _side):
-        self.rows["new"] = self.rows["old"]
+        self.rows["new"] = self.rows["old"] - self.left
         return "482\n"
 
 
@@ -98,8 +107,22 @@ def test_rows_are_compared_only_after_writes_have_stopped():
 def test_check_mode_only_reads():
     pods = Pods()
     assert perform(pods, check_mode=True)["changed"]
-    assert {name for name, _side in pods.ran} == {"STATUS"}
+    assert {name for name, _side in pods.ran} == {"STATUS", "NAMES", "OUTLINE"}
     assert pods.rows["new"] == 0
+
+
+def test_a_table_with_rows_that_the_old_one_lacks_is_refused_before_writes_stop():
+    pods = Pods(only_new=["public.other"])
+    with pytest.raises(RefusedError, match=r"only the new instance has public\.other, with rows"):
+        perform(pods)
+    assert ("STOP_WRITES", "old") not in pods.ran
+
+
+def test_one_copy_of_a_run_is_enough():
+    pods = Pods(left=1)
+    with pytest.raises(RefusedError, match=r"after the copy public\.rows differ"):
+        perform(pods)
+    assert pods.ran.count(("COPY", "old")) == 1
 
 
 def test_an_old_instance_that_is_down_is_refused_before_the_switch_and_fine_after_it():

@@ -68,6 +68,44 @@ def test_rows_that_only_the_new_one_has_are_not_thrown_away_unasked(more):
     assert steps(world, Wanted("copied", overwrite=True))[0] == ["copy"]
 
 
+@pytest.mark.parametrize("more", [{"public.other": True}, {"sequence public.other_id_seq": True}])
+def test_what_only_the_new_one_has_and_uses_is_refused_while_writes_go_on(more):
+    world = World(False, SERVING, EMPTY, {"public.unused": False, **more})
+    names, end = steps(world, Wanted("copied"))
+    assert (names, type(end)) == ([], Refused)
+    wanted = f"only the new instance has {next(iter(more))}, with rows or a value: drop that there, or set overwrite"
+    assert wanted in end.reason
+    assert steps(world, Wanted("copied", overwrite=True))[0] == ["stop_writes", "copy"]
+
+
+def test_what_only_the_new_one_has_is_dropped_where_it_is_empty():
+    unused = {"public.other": [0, "0"], "sequence public.other_id_seq": [0, ""]}
+    looked = [
+        World(False, READ_ONLY, EMPTY, dict.fromkeys(unused, False)),
+        World(False, READ_ONLY, replace(EMPTY, content=unused)),
+    ]
+    for world in looked:
+        step = postgres.next_step(world, Wanted("copied"))
+        assert (step.name, step.data["dropped"]) == ("copy", "public.other, sequence public.other_id_seq")
+
+
+def test_no_more_than_five_are_named():
+    world = World(False, SERVING, EMPTY, {f"public.t{number}": True for number in range(7)})
+    reason = postgres.next_step(world, Wanted("copied")).reason
+    assert "public.t0, public.t1, public.t2, public.t3, public.t4 and 2 more, with" in reason
+    assert "t5" not in reason
+
+
+def test_a_copy_that_left_a_difference_is_not_repeated():
+    content = {**ROWS, "public.memories": [3, "18"], "public.other": [1, "1"]}
+    del content["sequence public.memories_id_seq"]
+    world = World(False, READ_ONLY, replace(EMPTY, content=content), copied=True)
+    end = postgres.next_step(world, Wanted("copied", overwrite=True))
+    assert isinstance(end, Refused)
+    assert "after the copy public.memories, public.other, sequence public.memories_id_seq differ" in end.reason
+    assert isinstance(steps(replace(world, new=READ_ONLY), Wanted("copied"))[1], Done)
+
+
 def test_once_switched_nothing_is_copied_again():
     names, end = steps(World(True, READ_ONLY, replace(EMPTY, content={"public.memories": [9, "1"]})), Wanted("copied"))
     assert names == []
@@ -113,6 +151,21 @@ def test_the_way_back_ends_with_the_switch():
 )
 def test_rows_are_only_read_where_they_decide(switched, old, state, needed):
     assert postgres.needs_content(switched, old, state) is needed
+
+
+@pytest.mark.parametrize(
+    ("switched", "old", "new", "state", "needed"),
+    [
+        (False, SERVING, EMPTY, "copied", True),
+        (False, READ_ONLY, EMPTY, "copied", False),
+        (False, SERVING, replace(EMPTY, busy=True), "copied", False),
+        (True, SERVING, EMPTY, "copied", False),
+        (False, SERVING, EMPTY, "idle", False),
+        (False, None, EMPTY, "copied", False),
+    ],
+)
+def test_names_are_looked_at_where_writes_are_to_be_stopped(switched, old, new, state, needed):
+    assert postgres.needs_outline(switched, old, new, state) is needed
 
 
 def test_a_copy_that_outlived_its_run_is_waited_for_even_when_all_is_equal():

@@ -60,15 +60,20 @@ def cluster(led=()):
     }
 
 
-def swarm(*names):
+def swarm(*names, **changes):
+    """The services; O(changes) are those of one, by its name."""
     ports = {"db": 5432, "bouncer": 16432, "cache": 6379}
     return {
         "services": [
             {
                 "name": one,
+                "full_name": f"shop_{one}",
                 "running": 1,
+                "restart_condition": "any",
+                "restart_max_attempts": 0,
                 "endpoints": [f"192.0.2.14:{ports[one]}"],
                 "tasks": [{"node": f"node-of-{one}"}],
+                **changes.get(one, {}),
             }
             for one in names
         ]
@@ -99,7 +104,8 @@ class Stage:
         self.module(core, "k8s", [*named, "name", "state", "definition", "merge_type"])
         self.say("k8s_info", cluster())
         self.say("k8s", {"changed": True})
-        self.say("swarm_stack_info", swarm("db", "bouncer", "cache"))
+        lasting = {"restart_condition": "none"}  # no handover ends a Redis
+        self.say("swarm_stack_info", swarm("db", "bouncer", "cache", cache=lasting))
         self.say("postgres_switchover", SWITCHED)
         self.say("redis_switchover", SWITCHED)
 
@@ -357,3 +363,26 @@ def test_what_is_refused(stage, store, running, variables, said):
     status, calls, text = stage.play(store, **variables)
     assert (status, calls) == (2, [])
     assert said in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "changes", "named"),
+    [
+        (
+            "k3s",
+            ["--check"],
+            {"db": {"restart_condition": "none", "running": 0, "tasks": []}, "bouncer": {"restart_max_attempts": 1}},
+            ["shop_bouncer", "shop_db"],
+        ),
+        ("swarm", [], {"db": {"restart_condition": "on-failure"}}, ["shop_db"]),
+    ],
+)
+def test_an_instance_that_would_not_come_back_from_its_fence_is_refused(stage, to, options, changes, named):
+    stage.say("k8s_info", cluster(["db", "bouncer"] if to == "swarm" else []))
+    stage.say("swarm_stack_info", swarm("db", "bouncer", **changes))
+    status, calls, said = stage.play(POSTGRES, options=options, data_handover_to=to)
+    assert (status, calls) == (2, [])
+    line = " ".join(said.split())
+    mend = " && ".join(f"docker service update --restart-condition any --restart-max-attempts 0 {one}" for one in named)
+    assert f"the restart policy of {' and '.join(named)} does not" in line
+    assert f"every task again: {mend} (which starts its task anew), and in the stack file deploy.restart_policy" in line

@@ -92,3 +92,21 @@ def test_a_service_without_ports_has_no_endpoints():
     del service["Endpoint"]
     service["Spec"].pop("EndpointSpec")
     assert only(facts([service], [raw.task("web", "n1")]))["endpoints"] == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "condition", "attempts"),
+    [
+        (None, "any", 0),
+        ({}, "any", 0),
+        ({"Condition": "any", "Delay": 5000000000, "MaxAttempts": 0}, "any", 0),
+        ({"Condition": "on-failure", "MaxAttempts": 3, "Window": 120000000000}, "on-failure", 3),
+        ({"Condition": "none"}, "none", 0),
+    ],
+)
+def test_whether_a_task_that_has_ended_is_started_again(policy, condition, attempts):
+    service = raw.service("web")
+    if policy is not None:
+        service["Spec"]["TaskTemplate"]["RestartPolicy"] = policy
+    answer = only(facts([service], []))
+    assert (answer["restart_condition"], answer["restart_max_attempts"]) == (condition, attempts)
