@@ -99,6 +99,15 @@ def test_a_lowest_weight_in_the_middle_is_what_a_breach_above_it_leaves(moved):
     assert moved.weight == 50
 
 
+def test_no_more_is_held_up_than_is_wanted_at_most(moved):
+    moved.watches = [Watched]
+    moved.shift(max_weight=50)
+    moved.watches = [breach]
+    with pytest.raises(RefusedError, match="'app' stays at weight 50"):
+        moved.shift(max_weight=50, **SERVING)
+    assert moved.weight == 50
+
+
 def test_what_is_asked_for_is_done(moved):
     moved.watches = [Watched]
     assert moved.shift(min_weight=100, max_weight=50)["weight"] == 50
