@@ -192,7 +192,7 @@ options:
         there, with the servers that it has or with earlier ones. For a service whose primary side can not serve any more, such as one
         whose store has moved. Going back would lose every request there; so it stays, and the task fails and says so.
       - A canary that is new to this weight goes back as always, since until a moment ago the primary side served.
-      - V(0) leaves nothing. What is lowered on purpose, by O(max_weight) or by O(state=rolled_back) without a O(reason), is not held up.
+      - V(0) leaves nothing. What is lowered on purpose, by O(max_weight) or by O(state=rolled_back) without O(reason), is not held up.
     type: int
     default: 0
   reason:

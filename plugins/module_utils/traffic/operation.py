@@ -271,13 +271,13 @@ class ShiftOperation:
             raise kind(f"{exc}; {said}") from exc
 
     def _left_safe(self, recorded: bool) -> str:
-        if self.check_mode or not (self.wanted.state == "shifted" or self._floor):
+        if self.check_mode:
             return ""
         try:
             route = self.store.read()
         except ReplatformError:
             return ""  # another hand wrote it
-        if route is None:
+        if route is None or not (self.wanted.state == "shifted" or self._floor):
             return ""
         safe = self._safe_route(route)
         if route.weight <= safe.weight and (not route.mirror or self._mirrored):

@@ -203,7 +203,7 @@ def _has_traffic(route: Route) -> bool:
 
 
 def _is_to_go(route: Route, wanted: Wanted) -> bool:
-    """Whether the canary has anything to lose; what is rolled back for a breach waits for no session."""
+    """Whether the canary has what is to be taken away: traffic, and after a breach the sessions that are else waited for."""
     return _has_traffic(route) or (route.tail and bool(wanted.reason))
 
 

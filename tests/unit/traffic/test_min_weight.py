@@ -135,3 +135,9 @@ def test_options_that_can_not_be_meant(moved, changes, says):
     with pytest.raises(ReplatformError, match=says):
         moved.shift(**changes)
     assert moved.weight == 100
+
+
+def test_for_anothers_breach_one_above_its_lowest_weight_goes_down_to_it(moved):
+    with pytest.raises(RefusedError, match="'app' stays at weight 50.*; the last safe weight 50 .* is in effect"):
+        moved.shift(state="rolled_back", min_weight=50, reason="at edge-2 5xx")
+    assert moved.weight == 50
