@@ -81,6 +81,8 @@ class Bench:
             "step_weights": [50],
             "max_weight": 50,
             "until_weight": 100,
+            "min_weight": 0,
+            "reason": "",
             "mirror_weight": 0,
             "skip_analysis": False,
             "metrics": [{"name": "request-success-rate", "threshold_range": {"min": 99}}],

@@ -53,7 +53,8 @@ options:
       - V(shifted) brings the canary to O(max_weight).
       - V(promoted) takes the primary side's servers out of a route that has all its traffic on the canary. From then on there is
         no way back by this module, and nobody asks the old servers for their health.
-      - V(rolled_back) brings the canary to weight 0 in one step. A run that is shifting the service ends for it.
+      - V(rolled_back) brings the canary to weight 0 in one step. A run that is shifting the service ends for it. With O(reason) it
+        is the way back of a breach.
     type: str
     choices: [present, shifted, promoted, rolled_back]
     default: present
@@ -150,7 +151,7 @@ options:
     description:
       - Keeps each client on its side by a cookie. A side that has lost its share keeps one of a thousand requests of new clients
         until the clients that it has have asked for nothing for O(interval), at most O(drain_timeout); Traefik cuts the sessions of a
-        side of weight 0. A breach cuts them, since they would fail.
+        side of weight 0. A breach cuts them, since they would fail; so does O(state=rolled_back) with O(reason).
       - With cookies, the shares of requests say nothing about the weight, and are not judged.
     type: dict
     suboptions:
@@ -185,6 +186,22 @@ options:
         weight can be begun when every edge has passed its watch at this one.
     type: int
     default: 100
+  min_weight:
+    description:
+      - The lowest weight, in percent, that a breach or an error leaves to a canary that was there when the task began and has passed its watch
+        there, with the servers that it has or with earlier ones. For a service whose primary side can not serve any more, such as one
+        whose store has moved. Going back would lose every request there; so it stays, and the task fails and says so.
+      - A canary that is new to this weight goes back as always, since until a moment ago the primary side served.
+      - V(0) leaves nothing. What is lowered on purpose, by O(max_weight) or by O(state=rolled_back) without O(reason), is not held up.
+    type: int
+    default: 0
+  reason:
+    description:
+      - Why O(state=rolled_back) is wanted, where that is a breach which another has seen, such as another edge. It stands in the step and in the
+        journal. As on a breach of its own, sessions are cut and not waited for, and O(min_weight) holds.
+      - Empty for a way back of a canary that is well.
+    type: str
+    default: ''
   mirror_weight:
     description:
       - Percentage of the requests of safe methods (GET, HEAD, OPTIONS; no upgrades) of which the canary gets a copy, for one
@@ -474,6 +491,8 @@ def main() -> None:
             "step_weights": {"type": "list", "elements": "int", "default": [5, 25, 50, 75]},
             "max_weight": {"type": "int", "default": 100},
             "until_weight": {"type": "int", "default": 100},
+            "min_weight": {"type": "int", "default": 0},
+            "reason": {"type": "str", "default": ""},
             "mirror_weight": {"type": "int", "default": 0},
             "skip_analysis": {"type": "bool", "default": False},
             "metrics": {"type": "list", "elements": "dict", "default": DEFAULT_METRICS, "options": METRIC},

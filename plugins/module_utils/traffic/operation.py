@@ -9,6 +9,7 @@ import os
 import time
 import typing as t
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Step
@@ -29,6 +30,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.shift im
     after,
     schedule,
     serving,
+    stays,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
@@ -111,8 +113,20 @@ class ShiftOperation:
             fault=fault,
             mirrored=self._mirrored,
             open_gates=self._open_gates,
+            floor=self._floor,
         )
         return self.world
+
+    @cached_property
+    def _floor(self) -> int:
+        """O(wanted.min_weight) when this run has found the canary there, and with some servers it has passed its watch; else 0."""
+        route, lowest = self.store.read(), self.wanted.min_weight
+        return lowest if route and lowest <= min(route.weight, self.store.reached()) else 0
+
+    def _safe_route(self, route: Route) -> Route:
+        """What an error leaves of O(route)."""
+        safe = self.store.safe_route(route)
+        return replace(safe, weight=max(0 if self._goes_back else safe.weight, self._floor))
 
     def act(self, step: Step) -> dict[str, t.Any]:
         """Does one step and returns what was measured, JSON-ready. The way back needs nobody who hears of it."""
@@ -201,13 +215,15 @@ class ShiftOperation:
     def _move(self, route: Route, step: Step) -> dict[str, t.Any]:
         """A step that changes shares, watched; on the way back it is verified instead."""
         if step.name == "weight" and not route.weight:
-            return self._back(route, "reason" in step.data)
+            return self._back(route, bool(self._breached_at))
         before = self.api.snapshot(route)
         current = self.world.route or route
         if step.name == "weight" and route.weight < current.weight:
             self._refuse_dead_primary(route)
         result: dict[str, t.Any] = {}
-        self.dead_man.arm(self.store.safe_route(current), route)
+        safe = self._safe_route(current)
+        if safe != route:
+            self.dead_man.arm(safe, route)
         with self.leaving_safe():
             if current != route:
                 result["in_effect_ms"] = self._effect.write(route)
@@ -255,18 +271,18 @@ class ShiftOperation:
             raise kind(f"{exc}; {said}") from exc
 
     def _left_safe(self, recorded: bool) -> str:
-        if self.check_mode or self.wanted.state != "shifted":
+        if self.check_mode:
             return ""
         try:
             route = self.store.read()
         except ReplatformError:
             return ""  # another hand wrote it
-        if route is None:
+        if route is None or not (self.wanted.state == "shifted" or self._floor):
             return ""
-        safe = self.store.safe_route(route)
-        safe = replace(safe, weight=0) if self._goes_back else safe
+        safe = self._safe_route(route)
         if route.weight <= safe.weight and (not route.mirror or self._mirrored):
-            return ""
+            passed = self.store.read_safe(route) == route.weight and not self._goes_back
+            return stays(route, self._floor) if self._floor and not passed else ""
         event = "ok"
         try:
             said = self._leave(route, safe)

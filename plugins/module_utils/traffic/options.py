@@ -54,6 +54,10 @@ def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
         raise ReplatformError("min_requests must be at least 0")
     if not 0 <= params["mirror_weight"] <= 100:
         raise ReplatformError("mirror_weight must be from 0 to 100")
+    if not 0 <= params["min_weight"] <= 100:
+        raise ReplatformError("min_weight must be from 0 to 100")
+    if params["reason"] and params["state"] != "rolled_back":
+        raise ReplatformError(f"reason is for state rolled_back, not for {params['state']}; leave it out")
     cookie = (params["session_affinity"] or {}).get("cookie_name") or ""
     if protocol == "tcp" and (cookie or params["mirror_weight"]):
         raise ReplatformError(
@@ -88,7 +92,15 @@ def wanted_from(params: t.Mapping[str, t.Any]) -> Wanted:
         params["mirror_weight"],
         params["skip_analysis"],
         params["until_weight"],
+        _min_weight(params),
+        params["reason"],
     )
+
+
+def _min_weight(params: t.Mapping[str, t.Any]) -> int:
+    """Whoever asks for less by O(max_weight), or wants all of it back and has seen no breach, is obeyed."""
+    held = params["state"] == "shifted" or params["reason"]
+    return min(params["min_weight"], params["max_weight"]) if held else 0
 
 
 def plan_from(params: t.Mapping[str, t.Any]) -> Plan:

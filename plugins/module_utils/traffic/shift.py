@@ -18,7 +18,8 @@ class Wanted:
 
     The weight in O(route) is not looked at. O(mirror) is the percentage of safe requests that are copied to the canary before
     its first weight, 0 for none; O(skip_analysis) goes to O(max_weight) in one step that nobody watches. Nothing is
-    raised above O(until), and nothing is lowered to it.
+    raised above O(until), and nothing is lowered to it. Neither a breach nor an error lowers below O(min_weight) what has reached it;
+    O(reason) is the breach, seen elsewhere, for which it is rolled back.
     """
 
     route: Route
@@ -30,6 +31,8 @@ class Wanted:
     mirror: int = 0
     skip_analysis: bool = False
     until: int = 100
+    min_weight: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class World:
     O(safe_weight) the weight that last passed its watch with these canary servers, None when that is not known.
     O(prechecked) is the route whose servers all answered just now. O(breaches) counts failed checks in a row and O(breach)
     tells the last. O(fault) is a reason not to go on (a stranger's broken file); it never stands in the way back. O(mirrored) says
-    that the copies were answered well, O(open_gates) has name and weight of the gates that let it pass.
+    that the copies were answered well, O(open_gates) has name and weight of the gates that let it pass. O(floor) is the weight below
+    which neither a breach nor an error takes this canary, 0 when there is none.
     """
 
     route: Route | None
@@ -52,6 +56,7 @@ class World:
     fault: str = ""
     mirrored: bool = False
     open_gates: frozenset[tuple[str, int]] = frozenset()
+    floor: int = 0
 
 
 def merged(wanted: Route, existing: Route | None) -> Route:
@@ -93,8 +98,10 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     blocked = _blocked(world, wanted, route)
     if blocked is not None:
         return blocked
-    if wanted.state == "rolled_back" and world.route is not None and _has_traffic(world.route):
-        return _weight_step(route, 0)
+    if wanted.state == "rolled_back" and world.route is not None and _is_to_go(world.route, wanted):
+        if world.floor:
+            return Refused(f"service '{route.name}': {wanted.reason}; {stays(route, world.floor)}")
+        return _weight_step(route, 0, wanted.reason)
     if world.route is None or world.route != route:
         return _checked_first(world, route, "update" if world.route else "create")
     if not world.in_effect:
@@ -173,15 +180,31 @@ def _blocked(world: World, wanted: Wanted, route: Route) -> Decision | None:
     if wanted.state == "shifted" and not (route.canary and route.canary.servers):
         return Refused(f"service '{route.name}' has no server on its canary side: nothing to shift to")
     if breached:
+        failed = f"service '{route.name}': {world.breach}; {wanted.threshold} checks failed"
+        if world.floor:
+            return Refused(f"{failed}; {stays(route, world.floor)}")
         if wanted.state == "shifted" and world.route is not None and _has_traffic(world.route):
             # While the canary breaches, every share of it loses requests: all the way back, in one cut.
             return _weight_step(world.route, 0, world.breach)
-        return Refused(f"service '{route.name}': {world.breach}; {wanted.threshold} checks failed")
+        return Refused(failed)
     return None
+
+
+def stays(route: Route, floor: int) -> str:
+    """What is said of a canary that a breach or an error does not take below O(floor)."""
+    return (
+        f"'{route.name}' stays at weight {min(route.weight, floor)}: by min_weight its primary side can not serve more; "
+        "see to its canary side, then run this again"
+    )
 
 
 def _has_traffic(route: Route) -> bool:
     return route.weight > 0 or route.mirror > 0
+
+
+def _is_to_go(route: Route, wanted: Wanted) -> bool:
+    """Whether the canary has what is to be taken away: traffic, and after a breach the sessions that are else waited for."""
+    return _has_traffic(route) or (route.tail and bool(wanted.reason))
 
 
 def _needs_tail(route: Route, to: int) -> bool:

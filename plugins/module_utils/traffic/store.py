@@ -79,12 +79,20 @@ class Store:
 
     def read_safe(self, route: Route) -> int | None:
         """The weight that last passed its watch with the canary that O(route) has now."""
+        note = self._note()
+        return note["weight"] if note and note.get("canary") == _canary(route) else None
+
+    def reached(self) -> int:
+        """The weight that last passed its watch, whichever servers the canary had then."""
+        note = self._note()
+        return note["weight"] if note else 0
+
+    def _note(self) -> dict[str, t.Any]:
         try:
             with open(self._safe, encoding="utf-8") as handle:
-                note = json.load(handle)
+                return json.load(handle)
         except (FileNotFoundError, ValueError):
-            return None
-        return note["weight"] if note.get("canary") == _canary(route) else None
+            return {}
 
     def write_safe(self, route: Route) -> None:
         replace_file(self._safe, json.dumps({"weight": route.weight, "canary": _canary(route)}) + "\n", 0o640)

@@ -45,6 +45,8 @@ def params(edge, sides, **changes):
         "min_requests": 0,
         "gates": [],
         "until_weight": 100,
+        "min_weight": 0,
+        "reason": "",
         "mirror_weight": 0,
         "skip_analysis": False,
         "session_affinity": None,

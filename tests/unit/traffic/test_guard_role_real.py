@@ -109,6 +109,9 @@ def test_what_breaks_at_one_edge_comes_back_at_both_and_ends_the_run(tmp_path, e
     assert weight(edges[1]) == 100
     code, said = play(tmp_path, edges, sides_of_two, look)
     assert code != 0 and weight(edges[1]) == 0, said
+    # There too it is the way back of a breach, which waits for no session.
+    journal = (edges[1].dynamic_dir.parent / "var/journal.jsonl").read_text()
+    assert json.loads(journal.splitlines()[-1])["data"]["reason"].startswith("request-success-rate"), journal
     assert re.search(
         r"one: app was brought back to the Swarm at \S+: request-success-rate \S+ % .*; mend it on K3s, then run this phase again",
         said,

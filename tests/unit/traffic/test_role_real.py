@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from .conftest import until
+from .test_edge_real import shift
 
 ROOT = pathlib.Path(__file__).parents[3]
 PLAY = """
@@ -94,6 +95,23 @@ def test_when_one_goes_back_all_do(tmp_path, edges, sides_of_two):
     for edge in edges:
         assert '"weight": 100' in (edge.dynamic_dir / "app.yml").read_text()
         assert weights(edge)[-1][1] == 0
+
+
+def test_a_breach_at_one_edge_cuts_the_canary_at_the_others_but_where_it_served_alone(tmp_path, edges, sides_of_two):
+    affinity = {"session_affinity": {"cookie_name": "side"}}
+    folder = edges[0].dynamic_dir.parent / "var"
+    served = {"state_dir": str(folder / "traffic"), "journal": str(folder / "journal.jsonl"), **affinity}
+    assert shift(edges[0], sides_of_two[:2], skip_analysis=True, **served)["weight"] == 100
+    # Nobody asks, which is a breach at the edge that is watched.
+    nobody = {"edge_service_settings": {"app": {"interval": 0.5, "min_requests": 1, **affinity}}}
+    run = play(tmp_path, edges, sides_of_two, "shifted", edge_shift_min_weight=100, **nobody)
+    assert run.returncode != 0 and weights(edges[1])[-1][1] == 0, run.stdout
+    assert weights(edges[0])[-1][1] == 100 and "'app' stays at weight 100: by min_weight" in run.stdout, run.stdout
+    run = play(tmp_path, edges, sides_of_two, "shifted", **nobody)
+    assert run.returncode != 0 and [weights(edge)[-1][1] for edge in edges] == [0, 0], run.stdout
+    journal = (folder / "journal.jsonl").read_text().splitlines()
+    back = [(r["step"], "0 of 1 reached" in r["data"].get("reason", "")) for r in map(json.loads, journal)][-1]
+    assert back == ("weight", True), journal[-1]
 
 
 def test_a_controller_that_is_killed_leaves_the_last_safe_weight(tmp_path, edges, sides_of_two):

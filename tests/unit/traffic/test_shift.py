@@ -225,3 +225,22 @@ def test_a_fault_of_a_stranger_never_stands_in_the_way_back():
     assert next_step(at(5, fault="theirs.yml"), wanted("rolled_back")).data["weight"] == 0
     assert next_step(at(5, fault="theirs.yml", breaches=3, breach="x"), wanted()).data["weight"] == 0
     assert next_step(at(5, in_effect=False), wanted("rolled_back")).data["weight"] == 0
+
+
+def test_what_is_rolled_back_for_a_breach_waits_for_no_session():
+    sticky = replace(ROUTE, sticky="c")
+    back = replace(wanted("rolled_back"), route=sticky, reason="another edge: 5xx")
+    step = next_step(World(replace(sticky, weight=100), True, 100), back)
+    assert step.data == {"service": "app", "weight": 0, "from_weight": 100, "reason": "another edge: 5xx"}
+    names, end, world = names_of_a_run(World(replace(sticky, tail=True), True, 0), back)
+    assert names == [("weight", 0)] and isinstance(end, Done) and not world.route.tail
+
+
+@pytest.mark.parametrize("weight", [100, 75])
+@pytest.mark.parametrize(
+    ("state", "seen"), [("shifted", {"breaches": 3, "breach": "5xx"}), ("rolled_back", {})], ids=["own", "another's"]
+)
+def test_a_breach_never_lowers_what_has_reached_its_lowest_weight(weight, state, seen):
+    decision = next_step(at(weight, floor=75, **seen), wanted(state, reason="5xx"))
+    assert isinstance(decision, Refused) and "5xx" in decision.reason
+    assert "'app' stays at weight 75: by min_weight" in decision.reason
