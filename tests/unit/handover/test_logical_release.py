@@ -52,7 +52,12 @@ class Place:
         name = next(one for one, text in SCRIPTS.items() if text == script)
         if name == "STATUS":
             return self.status()
-        looks = {"FACTS": "{}", "FREE": "9", "FINGERPRINT": "hash"}
+        looks = {
+            "FACTS": "{}",
+            "FREE": "9",
+            "FINGERPRINT": "hash",
+            "POOLER_FILE": f"there\nwritable\nline {self.leads_to}",
+        }
         if name in looks:
             return looks[name]
         self.ran.append(name)
@@ -142,9 +147,9 @@ def test_the_dead_man_stands_by_from_before_clients_are_held_until_they_are_not(
     arm = dead_man.arm
     dead_man.arm = lambda: (arm(), armed.append((place.paused, list(place.ran))))
     assert run(place, dead_man)["changed"]
-    assert armed[0] == (False, []) and armed[-1][0]
+    assert armed[0] == (False, ["TRY_REPOINT"]) and armed[-1][0]
     assert dead_man.armed_at == []
-    assert place.ran == ["PAUSE", "FENCE", "TURN", "OPEN", "REPOINT", "RESUME", "DROP_SLOT"]
+    assert place.ran == ["TRY_REPOINT", "PAUSE", "FENCE", "TURN", "OPEN", "REPOINT", "RESUME", "DROP_SLOT"]
 
 
 def come_to(place, *reached):
