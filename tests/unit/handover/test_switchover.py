@@ -192,6 +192,7 @@ FILE = PoolerFile("f", "shop", leads_to=A)
     [
         (replace(AT_A, file=replace(FILE, leads_to="")), "pooler_file f has no line 'shop = host=... port=...'"),
         (replace(AT_A, beside=[Beside("second", B, "shop")]), "take second out of its configuration"),
+        (replace(AT_A, file=replace(FILE, others_to=A)), "take * out of its configuration"),
     ],
 )
 def test_a_pooler_whose_clients_could_not_all_be_led_on_is_refused_before_anything_is_done(target, pooler, says):
