@@ -36,7 +36,12 @@ options:
     required: true
   pooler_file:
     description:
-      - File of PgBouncer's configuration that has the line C(database = host=... port=...), whose host and port are replaced.
+      - File of PgBouncer's configuration that has the line C(database = host=... port=...), whose host and port are replaced. No other
+        file has a line of that database.
+      - The file itself is replaced, too, so its folder must be writable, and the file no mount of its own.
+      - That it can be replaced and that PgBouncer follows it is tried before clients are held (step C(try_repoint)). For a moment a
+        database C(replatform_trial), which leads nowhere, is beside it then, and O(database) has one connection more. In check mode
+        the file is only looked at.
       - It is in the container of the pooler where O(swarm_service) or O(service) is given, otherwise on the host that the module
         runs on.
     type: path

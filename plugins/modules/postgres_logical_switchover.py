@@ -62,8 +62,9 @@ requirements:
 notes:
   - Refuses, with one line and nothing changed, when O(target) is older, holds tables, is of another encoding, or lacks extensions,
     roles, settings of the database or room; when either has no C(wal_level) C(logical) or lacks WAL senders, slots or workers; when
-    a table of O(other) has no replica identity or is unlogged; and when there are large objects, triggers that fire on both sides,
-    prepared transactions or slots of others.
+    a table of O(other) has no replica identity or is unlogged; when there are large objects, triggers that fire on both sides,
+    prepared transactions or slots of others; when O(pooler_file) can't be written; and when the pooler has the database of either
+    instance under another name, too.
   - While one follows the other, any DDL but that on temporary tables is refused on both (event triggers in the schema
     C(replatform_logical)), with an error that names this module. V(alone) ends that. A session with C(session_replication_role)
     C(replica), which only a superuser can have, is not bound; what it changes is noticed before clients are held.

@@ -21,6 +21,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical
     readiness_faults,
     subscription_faults,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_checks import pooler_faults
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import handover_faults
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
     Pooler,
@@ -236,14 +237,15 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     step: Decision | None = _serve(world, other)
     if step:
         return step
+    of_the_pooler = pooler_faults(pooler, wanted)
     if not target.follows:
-        step = _pair(target, other, wanted)
+        step = _pair(target, other, wanted, of_the_pooler)
         if step:
             return step
     step = _orphan(target) or _follows(target, other) or _published(target)
     if step:
         return step
-    faults = readiness_faults(target, other)
+    faults = [*readiness_faults(target, other), *of_the_pooler]
     if faults:
         return Refused("; ".join(faults))
     if target.facts.stale_views or target.facts.unanalyzed:
@@ -255,12 +257,16 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     if wanted.state == "standby":
         return Done(f"{target.address} follows {other.address} and is less than {wanted.max_lag} bytes behind")
     faults = handover_faults(pooler.pool_mode, pooler.query_wait_s, wanted.grace_s)
-    return Refused("; ".join(faults)) if faults else Step("pause", {"at": other.address, "grace_s": wanted.grace_s})
+    if faults:
+        return Refused("; ".join(faults))
+    if not pooler.tried:
+        return Step("try_repoint", {"to": other.address}, changes=False)
+    return Step("pause", {"at": other.address, "grace_s": wanted.grace_s})
 
 
-def _pair(target: Instance, other: Instance, wanted: Wanted) -> Decision | None:
+def _pair(target: Instance, other: Instance, wanted: Wanted, of_the_pooler: t.Sequence[str]) -> Decision | None:
     """All up to the subscription of O(target), which has none."""
-    faults = subscription_faults(other.facts, target.facts, other.address, target.address)
+    faults = [*subscription_faults(other.facts, target.facts, other.address, target.address), *of_the_pooler]
     if faults:
         return Refused("; ".join(faults))
     copied = target.freeze != "" and target.freeze == other.freeze
@@ -361,6 +367,8 @@ def simulate(world: World, step: Step, wanted: Wanted) -> World:
         return replace(world, pooler=replace(pooler, paused=True, servers=0))
     if step.name == "resume":
         return replace(world, pooler=replace(pooler, paused=False))
+    if step.name == "try_repoint":
+        return replace(world, pooler=replace(pooler, tried=True))
     if step.name == "repoint":
         return replace(world, pooler=replace(pooler, leads_to=step.data["to"]))
     if step.name == "wait_for_instance":

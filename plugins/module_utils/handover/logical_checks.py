@@ -137,9 +137,13 @@ def _contents(primary: Facts, at: str) -> list[str]:
             f"{at} has triggers that would fire on both sides: ALTER TABLE ... ENABLE TRIGGER (not ALWAYS, not REPLICA) for"
             f" {', '.join(primary.always)}"
         )
-    if primary.logical_slots:
-        faults.append(f"{at} has logical slots, which do not move: drop {', '.join(primary.logical_slots)} first")
-    return faults
+    return faults + _slots(primary, at)
+
+
+def _slots(primary: Facts, at: str) -> list[str]:
+    if not primary.logical_slots:
+        return []
+    return [f"{at} has logical slots, which do not move: drop {', '.join(primary.logical_slots)} first"]
 
 
 def _lacking(primary: Facts, target: Facts, target_at: str) -> list[str]:
@@ -171,6 +175,7 @@ def readiness_faults(target: Side, primary: Side) -> list[str]:
         faults.append(
             f"{primary.address} has {primary.facts.prepared} prepared transactions: COMMIT PREPARED or ROLLBACK PREPARED them"
         )
+    faults += _slots(primary.facts, primary.address)
     if primary.facts.large_objects:
         faults.append(f"{primary.address} has large objects by now, which are not replicated: lo_unlink them")
     return faults

@@ -20,7 +20,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.dead_man import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.logical_checks import Facts
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Place, address
-from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import parse_lsn
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Pooler, parse_lsn
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
 
@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, t.Any] = {**switchover_run.ARGUMENTS, "compare": {"type": "
 STATES_OF_TWO = switchover_run.STATES_OF_TWO
 
 # Those of the pooler and of the password are the same as for streaming.
-_SHARED = ("GIVE_CREDENTIALS", "REMOVE_CREDENTIALS", "FREE", "PAUSE", "RESUME", "REPOINT")
+_SHARED = ("GIVE_CREDENTIALS", "REMOVE_CREDENTIALS", "FREE", "TRY_REPOINT", "PAUSE", "RESUME", "REPOINT")
 _SCRIPTS = {**vars(logical_scripts), **vars(logical_schema_scripts), **vars(logical_stream_scripts)}
 
 
@@ -87,8 +87,10 @@ class LogicalSwitchover:
             return world
         if world.other.follows:
             return world
-        return replace(
-            world, target=self._with_facts(world.target, world.other), other=self._with_facts(world.other, world.target)
+        return logical.World(
+            self._with_file(world.pooler),
+            self._with_facts(world.target, world.other),
+            self._with_facts(world.other, world.target),
         )
 
     def _look(self) -> logical.World:
@@ -97,6 +99,8 @@ class LogicalSwitchover:
         pooler = switchover_run.parse_pooler(
             parts["databases"], parts["config"], self.params["database"], self.shared.known
         )
+        # Other databases stay where they are; what leads to this one under another name would be cut off with it.
+        pooler = replace(pooler, beside=[one for one in pooler.beside if one.database == self.params["database"]])
         target, other = (parse_instance(at, parts[part]) for at, part in ((wanted.target, "1"), (wanted.other, "2")))
         return logical.World(pooler, target, other)
 
@@ -113,6 +117,7 @@ class LogicalSwitchover:
         arguments: dict[str, t.Sequence[str]] = {
             "pause": (f"{self.wanted.grace_s:g}",),
             "repoint": (str(self.params["pooler_file"]), *address(self.shared.names[at])),
+            "try_repoint": (str(self.params["pooler_file"]),),
             "copy_schema": address(str(step.data.get("from", ":"))),
             "subscribe": address(str(step.data.get("to", ":"))),
             "turn": (*address(str(step.data.get("to", ":"))), str(self.params["compare"])),
@@ -133,6 +138,10 @@ class LogicalSwitchover:
         fixed = (params["user"], params["database"], params["password_file"], self.shared.lock)
         text = _SCRIPTS[script]
         return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
+
+    def _with_file(self, pooler: Pooler) -> Pooler:
+        pooler = self.shared.with_file(pooler)
+        return replace(pooler, file=replace(pooler.file, others_to="") if pooler.file else None)
 
     def _with_facts(self, one: logical.Instance, beside: logical.Instance) -> logical.Instance:
         """Asked for again after each step, and not while one waits. The schema is, once there is something to compare it with."""

@@ -13,9 +13,12 @@ wrote, and the primary can't come back as one: only then, or when both are seen 
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import replace
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_checks import pooler_faults
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import (
+    carried_faults,
     environment_faults,
     handover_faults,
     seed_faults,
@@ -163,11 +166,13 @@ def _unrelated(world: World, target: Instance, other: Instance, wanted: Wanted) 
             f"{target.address} and {other.address} are of different origin, and the pooler leads to {world.pooler.leads_to}:"
             " there is nothing to hand over"
         )
-    return _seed(world, target, other, wanted)
+    return _seed(world, target, other, wanted, pooler_faults(world.pooler, wanted))
 
 
-def _seed(world: World, target: Instance, other: Instance, wanted: Wanted) -> Decision:
-    faults = seed_faults(other.facts, target.facts, other.address, target.address)
+def _seed(
+    world: World, target: Instance, other: Instance, wanted: Wanted, of_the_pooler: t.Sequence[str] = ()
+) -> Decision:
+    faults = [*seed_faults(other.facts, target.facts, other.address, target.address), *of_the_pooler]
     if short_of_room(other.room, other.disk):
         faults.append(
             f"{other.address} has {other.room} of {other.disk} bytes free where its WAL lies, and would keep WAL there for"
@@ -241,8 +246,9 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     step = _leftovers(world, other)
     if step:
         return step
-    # It may follow since before its image was changed, or have been made by hand.
+    # It may follow since before its image was changed, or have been made by hand; and the primary may have got what it is not sent.
     faults = environment_faults(other.facts, target.facts, other.address, target.address)
+    faults += [*carried_faults(other.facts, other.address), *pooler_faults(pooler, wanted)]
     if faults:
         return Refused("; ".join(faults))
     step = _credentials(target, other) or _slot(target, other)
@@ -268,6 +274,8 @@ def _prepare(world: World, target: Instance, other: Instance, wanted: Wanted) ->
     for instance in (other, target):
         if instance.lsn - instance.flushed > MAX_UNFLUSHED:
             return Step("checkpoint", {"at": instance.address})
+    if not pooler.tried:
+        return Step("try_repoint", {"to": other.address}, changes=False)
     return Step("pause", {"at": other.address, "grace_s": wanted.grace_s})
 
 

@@ -78,6 +78,17 @@ def seed_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) 
         faults.append(
             f"the data folder of {target_at} is a volume of its own, which can't be exchanged: set PGDATA to a folder below it"
         )
+    faults += carried_faults(primary, primary_at)
+    # What is copied, and a tenth for the WAL of the meantime.
+    need = primary.size + primary.size // 10
+    if target.free is not None and target.free < need:
+        faults.append(f"{target_at} has {target.free} bytes free and needs {need}: give its volume more room")
+    return faults
+
+
+def carried_faults(primary: Facts, primary_at: str) -> list[str]:
+    """What O(primary) has that would not be carried, or would keep it from being fenced, whether or not a standby follows already."""
+    faults = []
     if primary.tablespaces:
         faults.append(
             f"{primary_at} has the tablespaces {', '.join(primary.tablespaces)}: move them to the default one"
@@ -93,10 +104,6 @@ def seed_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) 
             f"{primary_at} has tables whose rows a standby does not get: ALTER TABLE ... SET LOGGED for"
             f" {', '.join(primary.unlogged)}"
         )
-    # What is copied, and a tenth for the WAL of the meantime.
-    need = primary.size + primary.size // 10
-    if target.free is not None and target.free < need:
-        faults.append(f"{target_at} has {target.free} bytes free and needs {need}: give its volume more room")
     return faults
 
 

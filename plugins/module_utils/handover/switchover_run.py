@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import (
+    pooler_file,
     switchover,
     switchover_scripts,
     switchover_simulation,
@@ -108,6 +109,8 @@ class Switchover:
             self.known[params["other_name"]] = params["other"] or params["target"]
         self._facts: dict[tuple[str, str], Facts] = {}
         self._room: dict[str, tuple[int, int]] = {}
+        self._file: pooler_file.PoolerFile | None = None
+        self._tried = False
         self._seen: switchover_world.World | None = None
 
     def next_step(self, world: switchover_world.World) -> Decision:
@@ -138,7 +141,8 @@ class Switchover:
             return world
         try:
             if world.target and world.other:
-                world = replace(world, target=self._with_facts(world.target), other=self._with_facts(world.other))
+                target, other = self._with_facts(world.target), self._with_facts(world.other)
+                world = replace(world, pooler=self.with_file(world.pooler), target=target, other=other)
             return replace(world, target=self._with_room(world.target), other=self._with_room(world.other))
         except ReplatformError:
             again = self._look()
@@ -174,7 +178,11 @@ class Switchover:
             "promote": (str(step.data.get("lsn")),),
             "pause": (f"{self.wanted.grace_s:g}",),
             "repoint": (str(self.params["pooler_file"]), *address(self.names[at])),
+            "try_repoint": (str(self.params["pooler_file"]),),
         }
+        if step.name == "try_repoint":
+            # It may be long since they were asked for, and after this clients are held.
+            self._facts = {key: facts for key, facts in self._facts.items() if key[0] != at}
         if step.name == "seed":
             arguments["seed"] = (self._seed_program(step), str(step.data["over"]))
         try:
@@ -202,10 +210,22 @@ class Switchover:
         params = self.params
         fixed = (params["user"], params["database"], params["password_file"], self.lock)
         text = getattr(switchover_scripts, script)
-        return self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
+        printed = self.place.run(text, *fixed, *address(params["pooler"]), *address(at), *arguments)
+        self._tried = self._tried or script == "TRY_REPOINT"
+        return printed
+
+    def with_file(self, pooler: switchover_world.Pooler) -> switchover_world.Pooler:
+        """O(pooler), with its file as this run found it, for one that leads to the instance that is to give it up."""
+        if pooler.leads_to != self.wanted.other:
+            return pooler
+        if self._file is None:
+            path = str(self.params["pooler_file"])
+            said = self.run("POOLER_FILE", self.wanted.target, path)
+            self._file = pooler_file.parse(path, self.params["database"], said, self.known)
+        return replace(pooler, file=self._file, tried=self._tried)
 
     def _with_facts(self, instance: switchover_world.Instance) -> switchover_world.Instance:
-        """What an instance is does not change while a module runs, unless a copy is made over it."""
+        """Not asked for at each look; those of the primary are once more before clients are held."""
         key = (instance.address, instance.system)
         if key not in self._facts:
             facts = parse_facts(self.run("FACTS", instance.address))
@@ -281,18 +301,23 @@ def split_parts(text: str) -> dict[str, str]:
 
 def parse_pooler(databases: str, config: str, database: str, known: t.Mapping[str, str]) -> switchover_world.Pooler:
     """The pooler from the CSV of C(SHOW DATABASES) and C(SHOW CONFIG); O(known) is the address of each name."""
-    rows = [row for row in csv.DictReader(databases.splitlines()) if row["name"] == database]
-    if not rows:
+    rows = {row["name"]: row for row in csv.DictReader(databases.splitlines())}
+    row = rows.pop(database, None)
+    if row is None:
         raise ReplatformError(f"the pooler has no database {database}: add it to its configuration")
-    row = rows[0]
-    leads_to = f"{row['host']}:{row['port']}"
+
+    def leads_to(one: t.Mapping[str, str]) -> str:
+        at = f"{one['host']}:{one['port']}"
+        return known.get(at, at)
+
     settings = {one["key"]: one["value"] for one in csv.DictReader(config.splitlines())}
     return switchover_world.Pooler(
-        leads_to=known.get(leads_to, leads_to),
+        leads_to=leads_to(row),
         paused=row["paused"] == "1",
         servers=int(row["current_connections"]),
         pool_mode=row["pool_mode"] or settings["pool_mode"],
         query_wait_s=float(settings["query_wait_timeout"]),
+        beside=[switchover_world.Beside(name, leads_to(one), one["database"]) for name, one in rows.items()],
     )
 
 

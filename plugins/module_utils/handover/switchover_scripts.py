@@ -9,6 +9,7 @@ folder is done by the instance, C(COPY ... TO PROGRAM), as the user that it runs
 
 from __future__ import annotations
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover import pooler_file
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.script_lock import ALONE
 
 SLOT = "replatform_handover"
@@ -479,18 +480,11 @@ pooler -c "RESUME $database"
 """
 )
 
-# Further arguments: the file that holds the line of the database, host and port to write there. It is replaced whole, so it is never seen half-written.
-REPOINT = (
-    PREAMBLE
-    + r"""
-alone
-grep -Eq "^[[:space:]]*$database[[:space:]]*=.*host=.*port=" "$1" || {
-  echo "error: $1 has no line '$database = host=... port=...'" >&2
-  exit 1
-}
-cp -p "$1" "$1.new"
-sed -E "/^[[:space:]]*$database[[:space:]]*=/{s/host=[^[:space:]]+/host=$2/; s/port=[0-9]+/port=$3/}" "$1" >"$1.new"
-mv "$1.new" "$1"
-pooler -c RELOAD
-"""
-)
+# Further argument: the file that holds the line of the database.
+POOLER_FILE = PREAMBLE + "file=$1\n" + pooler_file.LINES + pooler_file.LOOK
+
+# Further argument: the same.
+TRY_REPOINT = PREAMBLE + "alone\nfile=$1\n" + pooler_file.TRY
+
+# Further arguments: the same, host and port to write there.
+REPOINT = PREAMBLE + "alone\nfile=$1\n" + pooler_file.REPOINT

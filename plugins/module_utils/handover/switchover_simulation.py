@@ -20,6 +20,8 @@ def simulate(world: World, step: Step, wanted: Wanted) -> World:
         return replace(world, pooler=replace(pooler, paused=True, servers=0))
     if step.name == "resume":
         return replace(world, pooler=replace(pooler, paused=False))
+    if step.name == "try_repoint":
+        return replace(world, pooler=replace(pooler, tried=True))
     if step.name == "repoint":
         return replace(world, pooler=replace(pooler, leads_to=step.data["to"]))
     if step.name == "fence" and one and beside:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_file import PoolerFile
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
 
 STATES = ("standby", "primary", "released", "alone")
@@ -75,14 +76,29 @@ class Instance(Server):
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Another database of the pooler; O(database) is its name at the instance that it leads to."""
+
+    name: str
+    leads_to: str
+    database: str
+
+
+@dataclass(frozen=True)
 class Pooler:
-    """PgBouncer; O(leads_to) is a C(host:port), O(servers) is how many connections to it are open."""
+    """PgBouncer; O(leads_to) is a C(host:port), O(servers) is how many connections to it are open.
+
+    O(beside) is what else it has. O(file) is None where it was not asked for; O(tried) is whether this run has seen that the pooler follows it.
+    """
 
     leads_to: str
     paused: bool = False
     servers: int = 0
     pool_mode: str = "transaction"
     query_wait_s: float = 0
+    beside: t.Sequence[Beside] = ()
+    file: PoolerFile | None = None
+    tried: bool = False
 
 
 AnyInstance = t.TypeVar("AnyInstance", bound=Server)

@@ -57,7 +57,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.servers = {A: Server(A, data=True), B: Server(B)}
-        self.leads_to, self.paused, self.servers_open = A, False, 0
+        self.leads_to, self.paused, self.servers_open, self.tried = A, False, 0, False
         self.connected = True
         self.acknowledged: set[int] = set()
         self.drawn: list[int] = []
@@ -106,7 +106,7 @@ class Fleet:
     # What the loop sees and does
 
     def observe(self, wanted: logical.Wanted) -> logical.World:
-        pooler = Pooler(self.leads_to, self.paused, self.servers_open)
+        pooler = Pooler(self.leads_to, self.paused, self.servers_open, tried=self.tried)
         return logical.World(pooler, self._seen(wanted.target), self._seen(wanted.other))
 
     def _seen(self, address: str) -> logical.Instance | None:
@@ -142,6 +142,7 @@ class Fleet:
         table: dict[str, list[t.Callable[[], None]]] = {
             "pause": [lambda: self._pause(True), self._close],
             "resume": [lambda: self._pause(False)],
+            "try_repoint": [lambda: setattr(self, "tried", True)],
             "repoint": [lambda: setattr(self, "leads_to", at)],
             "give_credentials": [lambda: self._set(server, credentials=True)],
             "remove_credentials": [lambda: self._set(server, credentials=False)],

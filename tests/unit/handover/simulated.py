@@ -63,7 +63,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.servers = {A: Server(A, "old"), B: Server(B, "new")}
-        self.leads_to, self.paused, self.servers_open = A, False, 0
+        self.leads_to, self.paused, self.servers_open, self.tried = A, False, 0, False
         self.connected = True
         self.acknowledged: set[int] = set()
 
@@ -109,7 +109,7 @@ class Fleet:
     # What the loop sees and does
 
     def observe(self, wanted: switchover_world.Wanted) -> switchover_world.World:
-        pooler = switchover_world.Pooler(self.leads_to, self.paused, self.servers_open)
+        pooler = switchover_world.Pooler(self.leads_to, self.paused, self.servers_open, tried=self.tried)
         return switchover_world.World(pooler, self._seen(wanted.target), self._seen(wanted.other))
 
     def _seen(self, address: str) -> switchover_world.Instance | None:
@@ -148,6 +148,7 @@ class Fleet:
             "prove": [self.stream, lambda: self._set(server, flushed=len(server.wal))],
             "pause": [lambda: self._pause(True), self._close],
             "resume": [lambda: self._pause(False)],
+            "try_repoint": [lambda: setattr(self, "tried", True)],
             "repoint": [lambda: setattr(self, "leads_to", at)],
             "give_credentials": [lambda: self._set(server, credentials=True)],
             "make_slot": [lambda: self._set(server, slot=True)],

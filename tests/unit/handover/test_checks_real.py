@@ -90,6 +90,49 @@ def test_an_extension_that_the_target_lacks(fleet):
     assert line == f"{fleet.k3s.address} lacks the extension {LACKING} {version}: install its package there"
 
 
+def asked(fleet, database):
+    """What a client of the pooler gets from that database."""
+    where = f"host=127.0.0.1 port={fleet.pooler.port} dbname={database}"
+    command = ["psql", "-XAtqc", "SELECT pg_is_in_recovery()", where]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=stores.environment()).stdout
+
+
+@contextlib.contextmanager
+def written(fleet, text):
+    """The pooler has read that in the place of its file, and reads it again as it was afterwards."""
+    before = fleet.pooler.file.read_text()
+    for contents in (text, before):
+        fleet.pooler.file.write_text(contents)
+        fleet.admin("RELOAD")
+        if contents == text:
+            yield
+
+
+def test_another_database_of_the_pooler(fleet):
+    second = f"second = host=127.0.0.1 port={fleet.swarm.port} dbname={stores.DATABASE}\n"
+    with written(fleet, fleet.pooler.file.read_text() + second):
+        assert "whose clients would be neither held nor led on: end those clients and take second out" in refusal(fleet)
+        assert asked(fleet, "second") == "f\n"
+
+
+def test_a_file_of_the_pooler_that_could_not_be_led_on(fleet):
+    """It is mounted alone; and it is not what the pooler has read. Check mode says the same."""
+    path, before = fleet.pooler.file, fleet.pooler.file.read_text()
+    subprocess.run(["mount", "--bind", path, path], check=True)
+    try:
+        assert fleet.run("standby", fleet.k3s)["failed"] == (
+            f"pooler_file {path} is mounted by itself, so it can't be replaced: mount the folder that it is in"
+        )
+    finally:
+        subprocess.run(["umount", path], check=True)
+    path.write_text(before.replace(f"port={fleet.swarm.port}", "port=9"))
+    try:
+        said = fleet.run("primary", fleet.k3s, check=True)["failed"]
+    finally:
+        path.write_text(before)
+    assert f"leads shop to 127.0.0.1:9, and the pooler leads it to {fleet.swarm.address}: name the file" in said
+
+
 def test_no_free_slot(fleet):
     count = fleet.swarm.sql("SHOW max_replication_slots")
     fleet.swarm.sql(f"SELECT pg_create_physical_replication_slot('other_' || n) FROM generate_series(1, {count}) n")

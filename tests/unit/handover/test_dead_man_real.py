@@ -15,8 +15,8 @@ from . import stores
 from .test_switchover_real import SOAK, judge, names, new_fleet
 from .watch import watched
 
-# Records of a handover whose standby is ready: pause, fence, what proves it, promote, repoint, resume.
-HOLDING = range(1, 11)
+# Records of a handover whose standby is ready, after those of try_repoint: pause, fence, what proves it, promote, repoint, resume.
+HOLDING = range(3, 13)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def gone_on(writers):
 
 
 @pytest.mark.parametrize(
-    ("at", "frozen"), itertools.product(HOLDING, (False, True)) if SOAK else [(1, False), (3, True), (6, False)]
+    ("at", "frozen"), itertools.product(HOLDING, (False, True)) if SOAK else [(3, False), (5, True), (8, False)]
 )
 def test_clients_go_on_though_nobody_runs_it_again(fleet, at, frozen):
     target, _other = sides(fleet)
@@ -74,7 +74,7 @@ def test_where_nothing_is_safe_clients_stay_held_and_it_is_said(fleet):
     fleet.run("standby", target)
     known = len(records(fleet))
     with fleet.load() as load, watched(fleet):
-        fleet.run("primary", target, die=(4,))
+        fleet.run("primary", target, die=(6,))
         os.kill(target.postmaster(), signal.SIGSTOP)
         try:
             fleet.run("primary", target, dead_man=60)
@@ -93,7 +93,7 @@ def test_another_run_may_begin_at_the_same_moment(fleet):
     fleet.run("standby", target)
     with fleet.load() as load, watched(fleet):
         for one in (target, other):
-            fleet.run("primary", target, die=(3,), dead_man=60)
+            fleet.run("primary", target, die=(5,), dead_man=60)
             assert "failed" not in fleet.run("primary", one, dead_man=60)
     assert fleet.primary() is other
     # At the second time there may have been nothing left to do.
@@ -141,7 +141,7 @@ def test_a_promotion_that_comes_late_is_not_made(fleet, again, said):
     target, other = sides(fleet)
     fleet.run("standby", target)
     with fleet.load() as load, watched(fleet):
-        fleet.run("primary", target, die=(4,))
+        fleet.run("primary", target, die=(6,))
         late = late_promotion(fleet, target)
         assert "promote" in names(fleet.run("primary", other))
         if again:

@@ -15,7 +15,7 @@ from . import logical_stores, stores
 from .watch import watched
 
 # Of all ways to die: with clients held, and within the fence and the turn.
-SAMPLE = (5, 7, 9, -12)
+SAMPLE = (7, 9, 11, -12)
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
 

@@ -40,7 +40,7 @@ class Place:
     """A primary, its subscriber and their pooler; O(faults) are what scripts raise, by name, or by name and address."""
 
     def __init__(self, faults=None):
-        self.faults, self.paused, self.leads_to, self.ran = faults or {}, False, OLD, []
+        self.faults, self.paused, self.leads_to, self.ran, self.beside = faults or {}, False, OLD, [], ""
         common = {**seen.SEEN, "freeze": "f", "credentials": True, "lsn": "0/100", "confirmed": "0/100"}
         self.servers = {
             OLD: {**common, "system": "1", "conninfo": None, "read_only": False},
@@ -52,7 +52,12 @@ class Place:
         name = next(one for one, text in SCRIPTS.items() if text == script)
         if name == "STATUS":
             return self.status()
-        looks = {"FACTS": "{}", "FREE": "9", "FINGERPRINT": "hash"}
+        looks = {
+            "FACTS": "{}",
+            "FREE": "9",
+            "FINGERPRINT": "hash",
+            "POOLER_FILE": f"there\nwritable\nline {self.leads_to}\nothers {self.leads_to}",
+        }
         if name in looks:
             return looks[name]
         self.ran.append(name)
@@ -77,7 +82,7 @@ class Place:
 
     def status(self):
         databases = DATABASES.replace("192.0.2.14", self.leads_to.split(":")[0])
-        databases = databases.replace(",3,1,0", f",0,{self.paused:d},0")
+        databases = databases.replace(",3,1,0", f",0,{self.paused:d},0") + self.beside
         one, two = ("" if at in self.unseen else json.dumps(self.servers[at]) for at in (NEW, OLD))
         return f"== databases\n{databases}== config\n{CONFIG}== 1\n{one}\n== 2\n{two}\n"
 
@@ -129,6 +134,15 @@ def test_once_the_new_one_takes_writes_nobody_else_does():
     assert place.paused and not place.servers[NEW]["fenced"] and place.servers[OLD]["fenced"]
 
 
+def test_other_databases_of_the_instance_stay_where_they_are_but_not_another_name_of_this_one():
+    place = Place()
+    place.beside = "second,192.0.2.14,5432,second,,20,0,0,,0,0,0,0\n"
+    assert run(place)["changed"]
+    place = Place()
+    place.beside = "alias,192.0.2.14,5432,shop,,20,0,0,,0,0,0,0\n"
+    assert "take alias out of its configuration" in refusal(place) and place.ran == []
+
+
 def test_a_run_whose_time_is_over_begins_nothing_more():
     place = Place()
     assert "clients have been held for too long; clients are led to" in refusal(place, DeadMan(place, late=True))
@@ -142,9 +156,9 @@ def test_the_dead_man_stands_by_from_before_clients_are_held_until_they_are_not(
     arm = dead_man.arm
     dead_man.arm = lambda: (arm(), armed.append((place.paused, list(place.ran))))
     assert run(place, dead_man)["changed"]
-    assert armed[0] == (False, []) and armed[-1][0]
+    assert armed[0] == (False, ["TRY_REPOINT"]) and armed[-1][0]
     assert dead_man.armed_at == []
-    assert place.ran == ["PAUSE", "FENCE", "TURN", "OPEN", "REPOINT", "RESUME", "DROP_SLOT"]
+    assert place.ran == ["TRY_REPOINT", "PAUSE", "FENCE", "TURN", "OPEN", "REPOINT", "RESUME", "DROP_SLOT"]
 
 
 def come_to(place, *reached):

@@ -13,8 +13,10 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
     switchover_simulation,
     switchover_world,
 )
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.pooler_file import PoolerFile
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import Facts
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import (
+    Beside,
     Instance,
     Pooler,
     Wanted,
@@ -56,6 +58,7 @@ def test_the_whole_way():
             "give_credentials",
             "seed",
             "make_slot",
+            "try_repoint",
             "pause",
             "fence",
             "promote",
@@ -163,6 +166,51 @@ def test_one_that_streams_is_checked_before_anything_is_done_and_before_clients_
     assert switchover.next_step(World(HELD, other_image, bare), TO_B).name == "resume"
 
 
+@pytest.mark.parametrize("state", ["standby", "primary"])
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"unlogged": ["shop.queue"]}, "SET LOGGED for shop.queue"),
+        ({"logical_slots": ["cdc"]}, "drop cdc first"),
+        ({"synchronous": "*"}, "synchronous_standby_names"),
+        ({"tablespaces": ["fast"]}, "move them to the default one"),
+    ],
+)
+def test_what_the_primary_has_got_since_it_is_followed_is_refused_before_clients_are_held(state, facts, says):
+    primary = replace(PRIMARY, facts=Facts(**facts))
+    decision = switchover.next_step(World(AT_A, STANDBY, primary), replace(TO_B, state=state))
+    assert isinstance(decision, Refused) and says in decision.reason
+    assert switchover.next_step(World(HELD, replace(STANDBY, streaming=False), primary), TO_B).name == "resume"
+
+
+FILE = PoolerFile("f", "shop", leads_to=A)
+
+
+@pytest.mark.parametrize("target", [FRESH, STANDBY])
+@pytest.mark.parametrize(
+    ("pooler", "says"),
+    [
+        (replace(AT_A, file=replace(FILE, leads_to="")), "pooler_file f has no line 'shop = host=... port=...'"),
+        (replace(AT_A, beside=[Beside("second", B, "shop")]), "take second out of its configuration"),
+        (replace(AT_A, file=replace(FILE, others_to=A)), "take * out of its configuration"),
+    ],
+)
+def test_a_pooler_whose_clients_could_not_all_be_led_on_is_refused_before_anything_is_done(target, pooler, says):
+    for state in ("standby", "primary"):
+        decision = switchover.next_step(World(pooler, target, PRIMARY), replace(TO_B, state=state))
+        assert isinstance(decision, Refused) and says in decision.reason and "\n" not in decision.reason
+    held = replace(pooler, paused=True)
+    assert switchover.next_step(World(held, replace(STANDBY, streaming=False), PRIMARY), TO_B).name == "resume"
+
+
+def test_that_clients_could_be_led_on_is_tried_just_before_they_are_held():
+    step = switchover.next_step(World(replace(AT_A, file=FILE), STANDBY, PRIMARY), TO_B)
+    assert (step.name, step.data, step.changes) == ("try_repoint", {"to": A}, False)
+    assert switchover.next_step(World(replace(AT_A, tried=True), STANDBY, PRIMARY), TO_B).name == "pause"
+    end = switchover.next_step(World(AT_A, STANDBY, PRIMARY), replace(TO_B, state="standby"))
+    assert isinstance(end, Done)
+
+
 FULL = {"room": 9, "disk": 100}
 
 
@@ -199,7 +247,7 @@ def test_a_wait_is_given_up_before_what_is_kept_meanwhile_fills_the_disk(wanted,
 
 
 def test_a_standby_that_has_caught_up_leaves_a_disk_that_is_nearly_full():
-    assert switchover.next_step(World(AT_A, STANDBY, replace(PRIMARY, **FULL, retained=9)), TO_B).name == "pause"
+    assert switchover.next_step(World(AT_A, STANDBY, replace(PRIMARY, **FULL, retained=9)), TO_B).name == "try_repoint"
 
 
 def test_a_slot_that_has_lost_its_wal_is_made_anew_before_the_copy():
@@ -385,7 +433,7 @@ def test_a_standby_whose_wal_is_gone_is_seeded_anew_and_one_that_is_only_late_is
         (replace(late, timeline=2), kept),
     ):
         assert switchover.next_step(World(AT_A, one, primary), TO_B).name == "wait_for_stream"
-    assert switchover.next_step(World(AT_A, replace(late, streaming=True), kept), TO_B).name == "pause"
+    assert switchover.next_step(World(AT_A, replace(late, streaming=True), kept), TO_B).name == "try_repoint"
 
 
 def test_a_copy_says_what_it_is_made_over():
@@ -503,6 +551,8 @@ def play(fleet, script):
                     server.start()
             if isinstance(decision, Step):
                 take(fleet, decision, wanted, number if what in ("kill", "fail") else 99)
+            # The next run tries anew.
+            fleet.tried = fleet.tried and what in ("step", "stale")
             if what == "fail":
                 give_up(fleet, wanted)
         elif what == "start":

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import (
     Facts,
+    carried_faults,
     environment_faults,
     handover_faults,
     seed_faults,
@@ -64,6 +65,21 @@ def test_each_fault_alone_names_its_mend(side, changes, says):
     primary = replace(HERE, **changes) if side in ("primary", "both") else HERE
     target = replace(THERE, **changes) if side in ("target", "both") else THERE
     (fault,) = faults(primary, target)
+    assert says in fault
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"tablespaces": ["fast"]}, "a:1 has the tablespaces fast: move them"),
+        ({"logical_slots": ["feed"]}, "drop feed first"),
+        ({"synchronous": "*"}, "set synchronous_standby_names to nothing first"),
+        ({"unlogged": ["shop.cache"]}, "SET LOGGED for shop.cache"),
+    ],
+)
+def test_what_a_primary_has_that_no_standby_gets(changes, says):
+    assert carried_faults(HERE, "a:1") == []
+    (fault,) = carried_faults(replace(HERE, **changes), "a:1")
     assert says in fault
 
 

@@ -159,7 +159,7 @@ def test_the_primarys_disk_is_full_while_clients_are_held(fleet, left, fault, ta
     with small_disk(fleet.swarm) as disk:
         fleet.run("standby", fleet.k3s)
         with fleet.load(intruders=False) as load, watched(fleet):
-            fleet.run("primary", fleet.k3s, die=(1,))
+            fleet.run("primary", fleet.k3s, die=("pause.ok",))
             assert fleet.held()
             give_back, known = fill(disk, but=left), len(records(fleet))
             said = fleet.run("primary", fleet.k3s)["failed"]

@@ -20,7 +20,7 @@ from . import stores
 from .watch import watched
 
 # Of all ways to die: with clients held, and within the fence.
-SAMPLE = (7, 9, 11, -17)
+SAMPLE = (9, 11, 13, -17)
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
 
@@ -55,9 +55,11 @@ def judge(fleet, load, moves):
 
 
 def test_there_and_back_and_a_second_run_changes_nothing(fleet):
-    before = sorted(fleet.folder.rglob("*.*l*ck*"))
+    before, file = sorted(fleet.folder.rglob("*.*l*ck*")), fleet.pooler.file.stat()
     plan = fleet.run("primary", fleet.k3s, check=True)
     assert sorted(fleet.folder.rglob("*.*l*ck*")) == before
+    assert (fleet.pooler.file.stat().st_ino, fleet.pooler.file.stat().st_ctime_ns) == (file.st_ino, file.st_ctime_ns)
+    assert "try_repoint" in names(plan)
     assert names(plan)[-5:] == ["promote", "repoint", "resume", "release", "drop_slot"]
     assert not (fleet.folder / "journal.jsonl").exists()
     assert fleet.k3s.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'rows'") == "0"
@@ -133,7 +135,7 @@ def test_clients_go_on_where_the_switch_is_given_up(fleet):
                 said = fleet.run("primary", target, grace=1)["failed"]
                 assert f"so clients go on as before: end pid {oldest} (shop, psql: idle in transaction, begun " in said
                 assert said.count("pid") == 1 and "\n" not in said and not fleet.held()
-        fleet.run("primary", target, die=(1,))
+        fleet.run("primary", target, die=("pause.ok",))
         os.kill(frozen, signal.SIGSTOP)
         try:
             assert "failed" in fleet.run("primary", target, deadline=30)
@@ -180,6 +182,45 @@ def test_one_that_streams_already_but_sorts_otherwise_is_refused_with_nothing_ch
     primary.sql("DROP TABLE sorted")
 
 
+def test_no_client_is_held_where_the_pooler_would_not_be_led_on(fleet):
+    """It reads another file, which says the same; another line of it counts; or what it reads has an error, which only its log tells."""
+    target = fleet.k3s if fleet.primary() is fleet.swarm else fleet.swarm
+    fleet.run("standby", target)
+    (fleet.folder / "journal.jsonl").unlink()
+    file, main = fleet.pooler.file, fleet.pooler.file.with_name("pgbouncer.ini")
+    before, settings = file.read_text(), main.read_text()
+    another = file.with_name("another.ini")
+    another.write_text(before)
+    not_read = "the pooler does not follow pooler_file {}: name the file that its configuration includes"
+    cases = [
+        (another, "", not_read),
+        (file, before, not_read),
+        (file, "nonsense\n", "the pooler keeps replatform_trial: mend what its log names"),
+    ]
+    with fleet.load(clients=2, intruders=False) as load:
+        for named, added, expected in cases:
+            main.write_text(settings + added)
+            said = fleet.run("primary", target, pooler_file=str(named))["failed"]
+            main.write_text(settings)
+            fleet.admin("RELOAD")
+            assert said.startswith(f"error: {expected.format(named)}") and "\n" not in said
+            assert file.read_text() == another.read_text() == before and "trial" not in fleet.admin("SHOW DATABASES")
+    recorded = [(one["step"], one["event"]) for one in read_journal(fleet.folder / "journal.jsonl")]
+    assert recorded == [("try_repoint", "start"), ("try_repoint", "failed")] * len(cases)
+    judge(fleet, load, 0)
+
+
+def test_what_the_primary_has_got_since_it_is_followed_is_found_before_clients_are_held(fleet):
+    target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
+    fleet.run("standby", target)
+    primary.sql("CREATE UNLOGGED TABLE queue (n int)")
+    for state in ("standby", "primary"):
+        said = fleet.run(state, target)["failed"]
+        assert said.endswith("has tables whose rows a standby does not get: ALTER TABLE ... SET LOGGED for shop.queue")
+    primary.sql("DROP TABLE queue")
+    assert fleet.primary() is primary and fleet.run("standby", target)["steps"] == []
+
+
 def test_a_slot_with_a_limit_may_cost_the_standby_which_is_seeded_anew(fleet):
     target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     primary.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
@@ -206,7 +247,7 @@ def test_what_was_fenced_is_waited_for_on_the_way_back(fleet):
     with fleet.load() as load, watched(fleet):
         wait.touch()
         try:
-            fleet.run("primary", target, die=(4,))
+            fleet.run("primary", target, die=(6,))
             said = fleet.run("primary", serving, grace=1)["failed"]
             mend = f"bring it back, or make {target.address} the primary"
             assert said.startswith(f"{serving.address} does not answer: {mend}; clients stay held (no primary is seen ")
@@ -227,7 +268,7 @@ def test_one_that_comes_back_on_an_empty_volume_is_refused(fleet):
     target, serving = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     fleet.run("standby", target)
     with fleet.load(intruders=False) as load, watched(fleet):
-        fleet.run("primary", target, die=(1,))
+        fleet.run("primary", target, die=("pause.ok",))
         with serving.on_an_empty_volume():
             for state, wanted in itertools.product(("primary", "released", "standby"), (target, serving)):
                 said = fleet.run(state, wanted)["failed"]

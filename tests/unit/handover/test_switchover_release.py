@@ -96,6 +96,29 @@ def test_nothing_is_said_of_clients_that_are_not_held_or_not_seen():
     assert run(Place(PRIMARY, STATUS="error: no pooler")) == "error: no pooler"
 
 
+class LastMoment(Place):
+    """A table that is made when the trial is; nobody is held."""
+
+    def __init__(self):
+        super().__init__(PRIMARY)
+        self.paused = False
+
+    def run(self, script, *arguments):
+        looks = {switchover_scripts.FREE: "9", switchover_scripts.WAL_ROOM: "9 9"}
+        if script == switchover_scripts.FACTS:
+            unlogged = ["shop.queue"] if "TRY_REPOINT" in self.ran and arguments[6] == "192.0.2.14" else []
+            database = {"tables": 1, "unlogged": unlogged, "extensions": {}, "collations": {}}
+            return "\n".join(json.dumps(one) for one in ({"version": 15}, database))
+        if script == switchover_scripts.POOLER_FILE:
+            return "there\nwritable\nline 192.0.2.14:5432\n"
+        return looks.get(script) or super().run(script, *arguments)
+
+
+def test_what_the_primary_has_is_asked_once_more_before_clients_are_held():
+    place = LastMoment()
+    assert "SET LOGGED for shop.queue" in run(place, max_lag=9) and place.ran == ["TRY_REPOINT"]
+
+
 def test_clients_do_not_wait_for_a_journal_that_can_not_be_written(tmp_path):
     (tmp_path / "file").touch()
     journal = str(tmp_path / "file" / "journal")

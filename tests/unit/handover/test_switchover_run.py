@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.handover import switchover_run
 from ansible_collections.sophia.replatform.plugins.module_utils.handover.places import Here
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_world import Beside
 
 PARAMS = {
     "target": "192.0.2.21:5432",
@@ -82,6 +83,13 @@ def test_a_pooler():
     assert (pooler.pool_mode, pooler.query_wait_s) == ("transaction", 0)
     with pytest.raises(ReplatformError, match="has no database other"):
         switchover_run.parse_pooler(DATABASES, CONFIG, "other", {})
+
+
+def test_what_else_a_pooler_has():
+    second = "second,postgres,5432,shop,,20,0,0,,0,0,0,0\n"
+    pooler = switchover_run.parse_pooler(DATABASES + second, CONFIG, "shop", {"postgres:5432": "192.0.2.14:5432"})
+    assert pooler.leads_to == "192.0.2.14:5432"
+    assert pooler.beside == [Beside("pgbouncer", ":6432", "pgbouncer"), Beside("second", "192.0.2.14:5432", "shop")]
 
 
 def test_a_pooler_that_has_a_name_of_its_own_for_an_instance():
