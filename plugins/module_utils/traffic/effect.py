@@ -16,7 +16,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.stranger
 # On the way back nobody waits longer than this for a server that may be dead, or for a stranger's file to be let alone.
 PATIENCE_S = 1.0
 _POLL_S = 0.05
-# Traefik says in whole seconds when it last took a change.
+# Traefik says in whole seconds when it last took a change, which it read a moment before: what changed around that time may have been taken or not.
 _RELOAD_S = 1.0
 
 
@@ -65,12 +65,13 @@ class Effect:
         """Waits until it is in effect, and returns the files of strangers that were put back meanwhile.
 
         They are let alone while Traefik takes changes. When it takes none, first what does not parse goes back, then what it has surely not taken, then
-        what it may not have taken.
+        what it may not have taken, the least likely last.
         """
         mended: list[str] = []
         patience_s = PATIENCE_S
-        for suspects in (self._unparsed, partial(self._unread, after_s=_RELOAD_S), self._unread):
-            if self._comes_within(patience_s, route):
+        surely, hardly = partial(self._unread, after_s=_RELOAD_S), partial(self._unread, after_s=-_RELOAD_S)
+        for suspects in (self._unparsed, surely, self._unread, hardly):
+            if self._comes_within(PATIENCE_S if suspects is hardly else patience_s, route):
                 break
             now = self._mend(suspects(route))
             mended += now
@@ -92,7 +93,7 @@ class Effect:
 
     def _unparsed(self, route: Route) -> list[str]:
         """Of what Traefik has not taken; of all when it was started beside such a file: then it has nothing of the folder."""
-        paths = self._unread(route) if self._api.knows(route) else self._strangers.files()
+        paths = self._unread(route, -_RELOAD_S) if self._api.knows(route) else self._strangers.files()
         return [path for path in paths if broken(path)]
 
     def _mend(self, paths: list[str]) -> list[str]:

@@ -35,6 +35,7 @@ class Obedient:
         self.silent_looks = 0
         self.blocked = False
         self.now = 0.0
+        self.reloaded_s = 0.0
 
     def shift(self, **changes):
         return shift(self, self.sides, **{"interval": 0.01, "in_effect_timeout": 0.1, **changes})
@@ -56,7 +57,7 @@ class Obedient:
         return self.takes_changes and self.store.read() == route
 
     def snapshot(self, _route):
-        return Snapshot({}, {})
+        return Snapshot({}, {}, self.reloaded_s)
 
     @property
     def weight(self):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import effect
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers, broken
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watched
 
@@ -99,3 +100,29 @@ def test_no_file_stops_the_way_back(obedient, text):
     (obedient.dynamic_dir / "theirs.yml").write_text(text)
     assert obedient.shift(state="rolled_back")["weight"] == 0
     assert (obedient.dynamic_dir / "theirs.yml").read_text() == text
+
+
+@pytest.mark.parametrize("parses", [True, False])
+def test_what_broke_while_traefik_took_a_change_goes_back_too(obedient, monkeypatch, parses):
+    theirs = obedient.dynamic_dir / "theirs.yml"
+    obedient.watches = [Watched, Watched]
+    obedient.shift()
+    theirs.write_text(REFUSED)
+    obedient.reloaded_s = theirs.stat().st_ctime + 0.5
+    monkeypatch.setattr(obedient, "knows", lambda _route: True)
+    if parses:
+        monkeypatch.setattr(effect, "broken", lambda _path: "")
+    (back,) = obedient.shift(state="rolled_back")["steps"]
+    assert back["strangers_set_aside"] == [str(theirs)]
+
+
+def test_what_traefik_has_taken_long_ago_is_let_alone_when_it_takes_nothing(obedient, monkeypatch):
+    theirs = obedient.dynamic_dir / "theirs.yml"
+    obedient.watches = [Watched, Watched]
+    obedient.shift()
+    theirs.write_text(REFUSED)
+    obedient.reloaded_s = theirs.stat().st_ctime + 1.5
+    monkeypatch.setattr(obedient, "knows", lambda _route: True)
+    with pytest.raises(ReplatformError, match=f"NOT VERIFIED.*look at {theirs}"):
+        obedient.shift(state="rolled_back")
+    assert theirs.exists()
