@@ -187,11 +187,12 @@ guarded_by:
 verdicts:
   description:
     - What has been in breach, by C(service), with C(reason) and C(time). C(stays) says why it was not brought back, or that this is not verified, and
-      is empty when it was.
+      is empty when it was. C(returning) is true while it is being brought back, and stays so when the guard is killed meanwhile.
+    - C(time) is empty for a verdict that can not be read, which an edge host that loses its power may leave; C(reason) says so.
   type: list
   elements: dict
   returned: success
-  sample: [{service: backend, reason: request-success-rate 50.00 % of 40 requests is below 99 %, time: '2026-11-29T07:30:00.000Z', stays: ''}]
+  sample: [{service: backend, reason: request-success-rate 50.00 % of 40 requests is below 99 %, time: '2026-11-29T07:30:00.000Z', stays: '', returning: false}]
 no_way_back:
   description: By guarded service, why no server of the other side would take its traffic back; those that would are left out.
   type: dict

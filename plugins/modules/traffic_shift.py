@@ -21,8 +21,8 @@ description:
   - Nothing is remembered between runs but the weight that last passed its watch. A run that was killed is resumed by
     running it again. With O(dead_man) the last safe weights are put back when a run is killed in mid-step.
   - A file of another hand in O(dynamic_dir) that Traefik can not take stops every change, so it is looked for before each step,
-    and the shift is refused. On the way back it is put back to what Traefik last took of it, or set aside where there is no such copy;
-    what was there stays beside it as C(<name>.set-aside), numbered where there is one.
+    and the shift is refused. When Traefik does not take the way back for a second, it is put back to what Traefik last took of it, or set aside
+    where there is no such copy; what was there stays beside it as C(<name>.set-aside), numbered where there is one.
   - While it runs, C(<state_dir>/<name>.progress.json) says each second what it does; see O(state_dir).
   - Runs on the edge host and needs nothing but Python's standard library there. PyYAML, where installed, is used to name a
     broken file before Traefik meets it.

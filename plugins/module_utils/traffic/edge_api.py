@@ -38,6 +38,10 @@ class EdgeApi:
             and (route.protocol == "tcp" or bool(self._routers(route, f"{route.name}-safe")) == bool(route.mirror))
         )
 
+    def knows(self, route: Route) -> bool:
+        """Whether Traefik has a service of this name at all."""
+        return self._object(route, "services", route.name) is not None
+
     def takes_changes(self, middleware: str, header: str, value: str) -> bool:
         """Whether Traefik has a middleware that sets O(header) to O(value)."""
         seen = self._get_json(f"/api/http/middlewares/{quote(middleware)}@file") or {}

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers, broken
 
 # On the way back nobody waits longer than this for a server that may be dead, or for a stranger's file to be let alone.
 PATIENCE_S = 1.0
 _POLL_S = 0.05
+# Traefik says in whole seconds when it last took a change, which it read a moment before: what changed around that time may have been taken or not.
+_RELOAD_S = 1.0
 
 
 class Effect:
@@ -59,20 +62,39 @@ class Effect:
         return round((time.monotonic() - begin) * 1000)
 
     def await_back(self, route: Route) -> list[str]:
-        """Waits until it is in effect; files of strangers that Traefik has not taken are put back when it takes none."""
-        end, mended = time.monotonic() + PATIENCE_S, None
-        while mended is None and not self._api.in_effect(route):
-            if time.monotonic() > end:
-                unread = self._strangers.unread(self._api.snapshot(route).last_reload_s, lambda _seconds: None)
-                mended = self._mend(unread)
-            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
-        self.await_change(route)
-        return mended or []
+        """Waits until it is in effect, and returns the files of strangers that were put back meanwhile.
 
-    def mend_broken(self) -> list[str]:
-        """Puts a stranger's file that does not parse back to what it said before, and returns its path."""
-        faulty = self._strangers.broken()
-        return self._mend([faulty[0]]) if faulty else []
+        They are let alone while Traefik takes changes. When it takes none, first what does not parse goes back, then what it has surely not taken, then
+        what it may not have taken, the least likely last.
+        """
+        mended: list[str] = []
+        patience_s = PATIENCE_S
+        surely, hardly = partial(self._unread, after_s=_RELOAD_S), partial(self._unread, after_s=-_RELOAD_S)
+        for suspects in (self._unparsed, surely, self._unread, hardly):
+            if self._comes_within(PATIENCE_S if suspects is hardly else patience_s, route):
+                break
+            now = self._mend(suspects(route))
+            mended += now
+            patience_s = PATIENCE_S if now else 0.0
+        self.await_change(route)
+        return mended
+
+    def _comes_within(self, seconds: float, route: Route) -> bool:
+        end = time.monotonic() + seconds
+        while not self._api.in_effect(route):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
+        return True
+
+    def _unread(self, route: Route, after_s: float = 0.0) -> list[str]:
+        last_reload_s = self._api.snapshot(route).last_reload_s
+        return self._strangers.unread(last_reload_s + after_s, lambda _seconds: None) if last_reload_s else []
+
+    def _unparsed(self, route: Route) -> list[str]:
+        """Of what Traefik has not taken; of all when it was started beside such a file: then it has nothing of the folder."""
+        paths = self._unread(route, -_RELOAD_S) if self._api.knows(route) else self._strangers.files()
+        return [path for path in paths if broken(path)]
 
     def _mend(self, paths: list[str]) -> list[str]:
         """Our file comes first: one of a stranger's that can't be mended is told of where ours does not come into effect."""

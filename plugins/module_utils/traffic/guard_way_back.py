@@ -50,10 +50,9 @@ class WayBack:
             if store.read() != route:
                 return
             # A guard that is killed in the midst has told what it was about.
-            self._note(route.name, reason)
-            stays = self._back(store, route, reason)
-            if stays:
-                self._note(route.name, reason, stays)
+            with contextlib.suppress(ReplatformError):
+                self._verdicts.note_returning(route.name, reason)
+            self._note(route.name, reason, self._back(store, route, reason))
 
     def leave(self, route: Route, reason: str, stays: str) -> None:
         """Only says that O(route) is in breach."""
@@ -88,9 +87,12 @@ class WayBack:
                 operation.journal,
                 deadline_s=_BACK_S,
             )
+        except RefusedError:
+            return ""  # when it is back, a shift ends with a refusal, and so does this
         except ReplatformError as exc:
-            # When it is back, a shift ends with a refusal, and so does this.
-            return "" if isinstance(exc, RefusedError) else str(exc)
+            return str(exc)
+        except Exception as exc:  # noqa: BLE001 - nobody else would hear of it, and the verdict must not say that it is back
+            return f"the guard has failed: {exc!r}"
         return ""
 
     def _note(self, service: str, reason: str, stays: str = "") -> None:

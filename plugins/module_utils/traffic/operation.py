@@ -166,22 +166,28 @@ class ShiftOperation:
         return self.wanted.state == "rolled_back" or self._breaches >= self.wanted.threshold
 
     def _fault(self) -> str:
-        """A stranger's file that stops every change: one that does not parse, or after which Traefik takes none."""
-        found = self.strangers.broken()
-        if found:
-            return f"{found[0]} can not be read ({found[1]}): Traefik takes no change while it is there; mend it or move it away"
-        if self.check_mode or self._goes_back or not self.strangers.files():
+        """A stranger's file that stops every change: one that does not parse, or that was written last, while Traefik takes none."""
+        if self._goes_back:
             return ""
-        route = self.wanted.route
-        unread = self.strangers.unread(self.api.snapshot(route).last_reload_s)
-        # What Traefik has seen and not taken may also be a file that says the same as before.
-        if not unread or not self.strangers.unread(self.api.snapshot(route).last_reload_s):
+        found = self.strangers.broken()
+        fault = "{} can not be read ({}): Traefik takes no change while it is there".format(*found) if found else ""
+        if not fault and not self.check_mode:
+            unread = self._unread()
+            fault = f"Traefik takes no change since {', '.join(unread)} was written (see its log)" if unread else ""
+        if not fault:
             return ""
         tried_s = time.time()
-        if takes_changes(self.api, self.store.dynamic_dir):
+        if not self.check_mode and takes_changes(self.api, self.store.dynamic_dir):
             self.strangers.keep(tried_s)
             return ""
-        return f"Traefik takes no change since {', '.join(unread)} was written (see its log); mend it or move it away"
+        return f"{fault}; mend it or move it away"
+
+    def _unread(self) -> list[str]:
+        """What Traefik has seen and not taken; that may also be a file that says the same as before."""
+        if not self.strangers.files():
+            return []
+        unread = self.strangers.unread(self.api.snapshot(self.wanted.route).last_reload_s)
+        return unread if unread and self.strangers.unread(self.api.snapshot(self.wanted.route).last_reload_s) else []
 
     def _precheck(self, route: Route) -> dict[str, t.Any]:
         """Every canary server must answer, and one of the primary's (a task in restart is Traefik's to leave out)."""
@@ -300,7 +306,6 @@ class ShiftOperation:
         self.store.write_back(safe)
         written = f"the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
-            self._effect.mend_broken()
             self._effect.await_back(safe)
         except ReplatformError as exc:
             raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
@@ -312,10 +317,9 @@ class ShiftOperation:
         self.store.write_back(route)
         self.dead_man.disarm()
         begin = time.monotonic()
-        mended = self._effect.mend_broken()
         try:
             before = self.api.snapshot(route)
-            mended += self._effect.await_back(route)
+            mended = self._effect.await_back(route)
             result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
             if breached:
                 result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)

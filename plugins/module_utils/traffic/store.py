@@ -56,8 +56,14 @@ class Store:
         replace_file(self.path, text, 0o644)
 
     def write_back(self, route: Route) -> None:
-        """The same on the way back: where the disk is full, in the room that was kept."""
+        """The same on the way back: where the disk is full, in the room that was kept.
+
+        With O(route) at 0 the note of a weight above goes first: whoever is killed after this leaves none that the next run would trust.
+        """
         text = render(route)
+        if not route.weight:
+            with contextlib.suppress(OSError):  # nothing may stand in the way back
+                remove_if_there(self._safe)
         try:
             kept_room.replace_in_it(self.path, text, 0o644)
         except ReplatformError as exc:
@@ -108,8 +114,8 @@ class Store:
             remove_if_there(path)
 
     def safe_route(self, route: Route) -> Route:
-        """O(route) as it was last known to be safe: all on the primary side when no weight of this canary is."""
-        return replace(route, weight=self.read_safe(route) or 0, tail=False, mirror=0)
+        """O(route) as it was last known to be safe: all on the primary side when no weight of this canary is; never above what it has."""
+        return replace(route, weight=min(self.read_safe(route) or 0, route.weight), tail=False, mirror=0)
 
     def call_back(self) -> None:
         """Asks a run that holds the lock to end, since somebody wants all traffic back."""

@@ -8,9 +8,9 @@ The way back puts those copies in place of what is broken; what a person wrote i
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
+import re
 import stat
 import time
 import typing as t
@@ -49,10 +49,10 @@ class Strangers:
         )
 
     def broken(self) -> tuple[str, str] | None:
-        """The first file that does not parse, and why; None when all do or when nothing here can tell."""
+        """The first file that does not parse, and why; None when all do, when Traefik has taken those that do not, or when nothing here can tell."""
         for path in self.files():
             why = broken(path)
-            if why:
+            if why and not self._is_kept(path):
                 return path, why
         return None
 
@@ -89,12 +89,16 @@ class Strangers:
         """Puts files back to their kept copies and sets aside those without one; the files that were touched."""
         mended = []
         for path in paths:
-            kept = self._kept(path)
-            if read_bytes(kept) == read_bytes(path) and os.path.exists(kept):
+            if self._is_kept(path):
                 continue
-            _set_aside(path, kept)
+            _set_aside(path, self._kept(path))
             mended.append(path)
         return mended
+
+    def _is_kept(self, path: str) -> bool:
+        """Whether it is as Traefik has taken it."""
+        kept = self._kept(path)
+        return os.path.exists(kept) and read_bytes(kept) == read_bytes(path)
 
     def _kept(self, path: str) -> str:
         return os.path.join(self.kept_dir, os.path.relpath(path, self.dynamic_dir))
@@ -144,9 +148,9 @@ def _changed(path: str) -> float:
 
 
 def broken(path: str) -> str:
-    """Why a file can not be read as YAML or TOML; empty when it can, or when no parser is installed.
+    """Why a file can not be read as YAML or TOML; empty when it can, or when nothing here can tell.
 
-    Templates are left to Traefik.
+    Templates, and what a value may be, are left to Traefik.
     """
     try:
         text = read_bytes(path).decode()
@@ -154,16 +158,17 @@ def broken(path: str) -> str:
         return str(exc)
     if "{{" in text:
         return ""
-    with contextlib.suppress(ImportError):
-        try:
-            _load(text, path)
-        except ValueError as exc:
-            return " ".join(str(exc).split())
+    try:
+        _parse(text, path)
+    except ValueError as exc:
+        return " ".join(str(exc).split())
+    except Exception:  # noqa: BLE001 - no parser, or a fault of its own (as with deep nesting), says nothing of the file
+        return ""
     return ""
 
 
-def _load(text: str, path: str) -> None:
-    """Raises C(ValueError) when the text does not parse, C(ImportError) when nothing here can tell."""
+def _parse(text: str, path: str) -> None:
+    """Raises C(ValueError) when the text does not parse, any other exception when nothing here can tell."""
     if path.endswith(".toml"):
         import tomllib  # Python 3.11 and later
 
@@ -171,7 +176,11 @@ def _load(text: str, path: str) -> None:
         return
     import yaml
 
+    # Traefik takes tabs behind the indent, which PyYAML without libyaml does not, and reads the first document alone.
+    text = re.sub(r"(?<=[^ \t\n])[ \t]+", lambda found: found[0].replace("\t", " "), text)
     try:
-        yaml.safe_load(text)
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.DocumentEndEvent):
+                return
     except yaml.YAMLError as exc:
         raise ValueError(str(exc)) from exc

@@ -35,6 +35,7 @@ LONG = {
     "test_restart_real.py",
     "test_role_real.py",
     "test_schedule_real.py",
+    "test_strangers_real.py",
     "test_ways_real.py",
 }
 SAMPLE = 3

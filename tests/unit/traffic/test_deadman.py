@@ -9,8 +9,11 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
+
+from .conftest import until
 
 FILE = pathlib.Path(__file__).parents[3] / "roles/edge/files/deadman.py"
 _spec = importlib.util.spec_from_file_location("deadman", FILE)
@@ -129,6 +132,38 @@ def test_files_of_others_stay_where_nothing_says_that_they_are_in_the_way(host, 
     (host / "dynamic/theirs.yml").write_text("good, and never kept")
     assert run(order(host), monkeypatch) == 1
     assert (host / "dynamic/theirs.yml").exists() and events(host)[-1]["data"]["strangers"] == []
+
+
+@pytest.mark.parametrize(("shown_again", "mended"), [(True, ["theirs.yml"]), (False, ["theirs.yml", "others.yml"])])
+def test_what_traefik_may_serve_goes_after_what_it_does_not(host, monkeypatch, shown_again, mended):
+    others, theirs = host / "dynamic/others.yml", host / "dynamic/theirs.yml"
+    others.write_text("good, and never kept")
+    taken_s = others.stat().st_ctime - 0.01
+    until(lambda: time.time() > taken_s + 0.1)
+    theirs.write_text("broken")
+    monkeypatch.setattr(deadman, "STRANGER_S", 0.1)
+    monkeypatch.setattr(deadman, "EFFECT_S", 1.0)
+    monkeypatch.setattr(deadman, "RELOAD_S", 0.05)
+    monkeypatch.setattr(deadman, "last_reload", lambda _orders: taken_s)
+    monkeypatch.setattr(
+        deadman,
+        "shown",
+        lambda orders: orders["weights"] if shown_again and not theirs.exists() else {"app-swarm": 100},
+    )
+    run(order(host), monkeypatch)
+    assert [pathlib.Path(path).name for path in events(host)[-1]["data"]["strangers"]] == mended
+    assert others.exists() == shown_again
+
+
+def test_what_broke_while_traefik_took_a_change_goes_back_too(host, monkeypatch):
+    theirs = host / "dynamic/theirs.yml"
+    theirs.write_text("broken")
+    monkeypatch.setattr(
+        deadman, "last_reload", lambda _orders: theirs.stat().st_ctime + 0.5 if theirs.exists() else 1.0
+    )
+    monkeypatch.setattr(deadman, "shown", lambda orders: {} if theirs.exists() else orders["weights"])
+    assert run(order(host), monkeypatch) == 0
+    assert events(host)[-1]["data"]["strangers"] == [str(theirs)]
 
 
 def test_a_file_of_others_that_can_not_be_mended_is_recorded(host, monkeypatch):

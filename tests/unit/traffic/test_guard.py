@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic import guard_way_back
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.guard import Guard, Orders
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.guard_judge import Judge, Seen
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.guard_place import Place
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.guard_run import run
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.guard_way_back import WayBack
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Counts
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, Side
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
@@ -129,6 +132,49 @@ def test_a_verdict_stays_until_it_is_forgotten(tmp_path):
     assert (found["service"], found["reason"], found["stays"]) == ("app", "slow", "nobody answers")
     verdicts.forget()
     assert verdicts.read() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"null\n", b"[1]", b'{"service": "app"}', b'{"what": 1}', b"\xff"])
+def test_a_verdict_that_can_not_be_read_is_told_and_forgotten(tmp_path, content):
+    (tmp_path / "app.verdict.json").write_bytes(content)
+    options = {"state_dir": str(tmp_path), "patience": 1, "id": ""}
+    for state in ("asked", "ended"):
+        (found,) = run({**options, "state": state})["verdicts"]
+        assert (found["service"], found["time"], found["returning"]) == ("app", "", False)
+        assert "its verdict can not be read" in found["reason"] and "app.progress.json" in found["stays"]
+    Verdicts(str(tmp_path)).forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("ends", "stays", "returning"),
+    [
+        (None, "", False),
+        (RefusedError("3 checks failed"), "", False),
+        (ReplatformError("NOT VERIFIED"), "NOT VERIFIED", False),
+        (KeyError("a mistake"), "the guard has failed: KeyError('a mistake')", False),
+        (Killed(), "it is being brought back", True),
+    ],
+)
+def test_only_what_is_back_is_told_to_be(tmp_path, monkeypatch, ends, stays, returning):
+    def drive(*_arguments, **_more):
+        if ends:
+            raise ends
+
+    store = Store("app", str(tmp_path), str(tmp_path))
+    route = Route("app", "Host(`app`)", Side("swarm", ("http://127.0.0.1:9",)), Side("k3s", ("http://127.0.0.1:9",)))
+    store.write(route)
+    verdicts = Verdicts(str(tmp_path))
+    back = WayBack({"app": PLAN}, lambda _name: store, "http://127.0.0.1:9", verdicts, None, "cutover")
+    monkeypatch.setattr(guard_way_back, "drive", drive)
+    with contextlib.suppress(Killed):
+        back.take(route, "slow")
+    (found,) = verdicts.read()
+    assert (found["reason"], found["stays"], found["returning"]) == ("slow", stays, returning)
 
 
 class Counting:

@@ -135,7 +135,7 @@ def test_with_the_swarm_dead_it_stays_and_goes_back_when_the_swarm_lives(moved, 
     with traffic(moved.web, HOST), guarded(moved):
         until(lambda: "does not answer" in ask(moved)["no_way_back"].get("app", ""))
         sides[1].fail_every = 2
-        until(lambda: [verdict for verdict in ask(moved)["verdicts"] if verdict["stays"]])
+        until(lambda: [verdict for verdict in ask(moved)["verdicts"] if not verdict["returning"]])
         (verdict,) = ask(moved)["verdicts"]
         assert "stays at weight 100: no server of its primary side 'swarm' answers" in verdict["stays"]
         assert weight(moved) == 100 and len([r for r in records(moved, "weight") if r["event"] == "failed"]) == 1

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.verdicts import Verdicts
 
 from .conftest import until
 
@@ -141,3 +142,21 @@ def test_once_a_store_is_handed_over_what_breaks_stays_and_the_run_says_so(tmp_p
     )
     code, said = play(tmp_path, edges, sides_of_two, ("edge", "guard_ended"))
     assert code == 0 and [guards(edge) for edge in edges] == ["", ""], said
+
+
+def test_the_run_brings_back_what_a_killed_guard_was_about_to_and_reads_on_beside_an_empty_verdict(
+    tmp_path, edges, sides_of_two
+):
+    alone, begin, look, end = edges[:1], ("cutover", "guard_begin"), ("cutover", "guard_look"), ("edge", "guard_ended")
+    verdicts = Verdicts(str(edges[0].dynamic_dir.parent / "var/traffic"))
+    code, said = play(tmp_path, alone, sides_of_two, SHIFT, begin)
+    assert code == 0 and weight(edges[0]) == 100, said
+    verdicts.note_returning("app", "5xx")
+    code, said = play(tmp_path, alone, sides_of_two, look)
+    assert code != 0 and weight(edges[0]) == 0, said
+    assert re.search(r"one: app was brought back to the Swarm at \S+: 5xx; mend it on K3s", said), said
+    (edges[0].dynamic_dir.parent / "var/traffic/app.verdict.json").write_text("")
+    code, said = play(tmp_path, alone, sides_of_two, look)
+    assert code != 0 and "one: app was in breach: its verdict can not be read (" in said, said
+    code, said = play(tmp_path, alone, sides_of_two, begin, look, end)
+    assert code == 0 and verdicts.read() == [], said

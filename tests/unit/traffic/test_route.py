@@ -27,7 +27,6 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route im
     to_traefik,
 )
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.store import Store
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers, broken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -221,6 +220,7 @@ def test_the_safe_weight_is_forgotten_when_the_canary_has_other_servers(tmp_path
     store.write(ROUTE)
     store.write_safe(ROUTE)
     assert store.read() == ROUTE and store.read_safe(ROUTE) == 25
+    assert [store.safe_route(replace(ROUTE, weight=weight)).weight for weight in (5, 25, 100)] == [5, 25, 25]
     assert store.read_safe(replace(ROUTE, canary=Side("k3s", ("http://10.0.0.3:1",)))) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".app.yml.room",
@@ -237,12 +237,3 @@ def test_traefik_never_reads_a_half_written_file(tmp_path, monkeypatch):
     assert [to for _source, to in renames] == [str(tmp_path / ".app.yml.room"), str(tmp_path / "app.yml")]
     for source, _to in renames:
         assert os.path.dirname(source) == str(tmp_path) and not source.endswith((".yml", ".yaml", ".toml"))
-
-
-def test_broken_files_of_another_hand_are_told_apart(tmp_path):
-    for name, text in {"a.yml": "a: [", "b.yaml": "a: 1", "c.toml": "a = ", "d.yml": "{{ if }}", "e.txt": "["}.items():
-        (tmp_path / name).write_text(text)
-    Store("app", str(tmp_path), str(tmp_path)).write(ROUTE)
-    foreign = Strangers(str(tmp_path), str(tmp_path / "kept")).files()
-    assert [path.rsplit("/", 1)[1] for path in foreign] == ["a.yml", "b.yaml", "c.toml", "d.yml"]
-    assert [bool(broken(path)) for path in foreign] == [True, False, True, False]
