@@ -109,7 +109,7 @@ has_line() {
 # All that the pooler has, when it has read its configuration again; what that is for $1: HOST:PORT:POOL_SIZE.
 reload() { all=$(pooler --csv -c RELOAD -c 'SHOW DATABASES'); }
 shown() {
-  echo "$all" | awk -F , -v OFS=: -v name="$1" '
+  printf '%s\n' "$all" | awk -F , -v OFS=: -v name="$1" '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
     $at["name"] == name { print $at["host"], $at["port"], $at["pool_size"] }'
 }
