@@ -25,9 +25,9 @@ def own(task):
     return {**task, "Spec": {"ContainerSpec": {"Labels": LABELS}}}
 
 
-def world(services, tasks=(), nodes=UP):
+def world(services, tasks=(), nodes=()):
     things = {"network": [], "secret": [], "config": []}
-    return {"info": raw.info(), "nodes": nodes, "services": list(services), "tasks": list(tasks), **things}
+    return {"info": raw.info(), "nodes": [*UP, *nodes], "services": list(services), "tasks": list(tasks), **things}
 
 
 def removal(start, last=True):
@@ -64,7 +64,7 @@ def test_what_a_killed_copy_of_secrets_has_left_goes_first():
     [("active", None), ("pause", None), ("drain", own(raw.task("web", "n3", "running", "remove")))],
 )
 def test_a_node_that_is_down_is_named_before_anything_is_removed(availability, task):
-    nodes = [*UP, raw.node("n3", availability=availability, state="down")]
+    nodes = [raw.node("n3", availability=availability, state="down")]
     decision = removal(world([raw.service("web")], [task] if task else [], nodes))
     assert decision == Refused(
         "host-n3 (ID n3): down, so what runs there is not known:"
@@ -74,12 +74,12 @@ def test_a_node_that_is_down_is_named_before_anything_is_removed(availability, t
 
 def test_a_node_that_was_drained_before_it_went_down_stands_in_nobodys_way():
     ended = [own(raw.task("web", "n3", "shutdown", "shutdown")), own(raw.task("web", "n2"))]
-    start = world([raw.service("web")], ended, [*UP, raw.node("n3", availability="drain", state="down")])
+    start = world([raw.service("web")], ended, [raw.node("n3", availability="drain", state="down")])
     assert removal(start).name == "remove_service"
 
 
 def test_once_the_services_are_gone_a_node_is_down_because_it_has_left():
-    gone = world([], nodes=[*UP, raw.node("n3", state="down")])
+    gone = world([], nodes=[raw.node("n3", state="down")])
     assert isinstance(removal(gone), Done)
     stuck = world([], [own(raw.task("web", "n3", "running", "remove"))], gone["nodes"])
     assert "host-n3 (ID n3): down" in removal(stuck).reason
