@@ -29,8 +29,7 @@ MODULES = {
     ),
     "sophia.replatform.swarm_stack": (
         "stack handed_over last_stack journal deadline",
-        "assert module.params['last_stack']\nif module.check_mode:\n    module.exit_json()\n"
-        "done('remove the stack')\nmodule.fail_json(msg='here the test ends')",
+        "assert module.params['last_stack']\nmodule.check_mode and module.exit_json()\ndone('remove the stack')\nmodule.fail_json(msg='here the test ends')",
     ),
     "sophia.replatform.swarm_drain": ("node state may_stop move journal deadline", "module.exit_json()"),
     "community.docker.docker_swarm_info": ("", "module.exit_json(swarm_facts={'ID': 'c1'})"),
