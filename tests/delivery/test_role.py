@@ -90,6 +90,12 @@ def test_a_run_that_was_cut_off_is_finished_and_a_new_chart_is_committed(checkou
     assert sample.git(checkout, "log", "--format=%s", "main..migration") == "Keep the chart as it is deployed\n"
     assert sample.git(checkout, "status", "--porcelain") == "?? elsewhere.txt\n"
 
+    # Taken back, and once more with yet another chart, beside which no workflow would be archived.
+    sound(play(checkout, delivery_state="absent"))
+    sample.write(checkout, {"chart/templates/new.yaml": "# newest\n"})
+    sound(play(checkout, delivery_commit_chart=True))
+    assert sample.git(checkout, "status", "--porcelain") == "?? elsewhere.txt\n"
+
 
 def foreign(root):
     (root / WORKFLOW).write_text("mine\n")

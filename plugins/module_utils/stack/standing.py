@@ -9,6 +9,8 @@ import typing as t
 Row = t.Mapping[str, t.Any]
 _NODE = ("hostname", "role", "id", "address")
 _NODE_TOO = ("labels", "holds")
+# What begins so is this collection's own, and another in each state of a move.
+_OURS = "replatform.sophia.ai"
 
 
 def handed_over(given: t.Iterable[str], back: t.Iterable[str], current: Row) -> frozenset[str]:
@@ -34,7 +36,8 @@ def external(given: t.Mapping[str, Row], live: t.Sequence[Row], current: Row) ->
 
 def nodes(live: t.Sequence[Row], current: Row) -> list[dict[str, t.Any]]:
     """The Swarm's nodes by host name; one that the release has seen counts as it was, also after it has left."""
-    known = {str(node["hostname"]): node for node in [*live, *current.get("swarmNodes", [])]}
+    plain = [{**node, "labels": _theirs(node.get("labels") or {})} for node in live]
+    known = {str(node["hostname"]): node for node in [*plain, *current.get("swarmNodes", [])]}
     return [
         {
             **{key: known[name].get(key, "") for key in _NODE},
@@ -42,6 +45,10 @@ def nodes(live: t.Sequence[Row], current: Row) -> list[dict[str, t.Any]]:
         }
         for name in sorted(known)
     ]
+
+
+def _theirs(labels: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {key: value for key, value in labels.items() if not key.startswith(_OURS)}
 
 
 def homes(live: t.Sequence[Row], known: t.Sequence[Row]) -> dict[str, list[str]]:

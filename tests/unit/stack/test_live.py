@@ -78,6 +78,13 @@ def test_a_node_that_has_left_is_still_known():
     assert standing.nodes([{**seen[0], "role": "worker"}], current) == current["swarmNodes"]
 
 
+def test_labels_of_a_move_are_none_of_the_nodes():
+    labels = {"disk": "ssd", "replatform.sophia.ai.gpu": "k3s", "replatform.sophia.ai/paused": "by-drain"}
+    node = {"hostname": "a", "role": "worker", "id": "a", "address": "", "labels": labels}
+    assert [one.get("labels") for one in standing.nodes([node], {})] == [{"disk": "ssd"}]
+    assert "labels" not in standing.nodes([{**node, "labels": {"replatform.sophia.ai.gpu": "k3s"}}], {})[0]
+
+
 def test_values_that_may_be_shown_hold_no_secret():
     env = {
         "POSTGRES_PASSWORD": "s1",
