@@ -97,8 +97,8 @@ def next_step(target: Target, world: World) -> Decision:
         # On the way back what can be changed is not kept from it by what can't.
         if isinstance(move, Refused) and not (target.state == "rolled_back" and steps and steps[0].changes):
             return move
-    for step in steps:
-        return step
+    if steps:
+        return steps[0]
     left = waits(target, world)
     if left:
         return Done(f"resolvers may know what was there before for {left} s more")
