@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import typing as t
 
 import pytest
+from ports import free_port
 
 NAMED = shutil.which("named", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 UNPACKED = pathlib.Path(NAMED).parent.parent if NAMED else pathlib.Path("/usr")
@@ -38,16 +37,6 @@ mailless A 192.0.2.1
 *.mailless TXT "v=spf1 -all"
 """ + "".join(f"host-{n} A 192.0.2.1\nhost-{n} A 192.0.2.2\n" for n in range(60))
 ZONE_FILE += "".join(f"quick-{n} 2 A 192.0.2.1\n" for n in range(20))
-
-
-def free_port() -> int:
-    """A port that is free for TCP and UDP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError):
-                udp.bind(tcp.getsockname())
-                return t.cast(int, tcp.getsockname()[1])
 
 
 class Named:

@@ -16,8 +16,10 @@ import threading
 import time
 import typing as t
 
+from ports import free_port
+
 from .looks import Watch, takes
-from .stores import PATIENCE_S, Server, controller, free_port, until
+from .stores import PATIENCE_S, Server, controller, until
 from .watch import watching
 
 # What decides what is kept and what survives; none of these is Redis' own default.

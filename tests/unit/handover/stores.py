@@ -13,13 +13,14 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import typing as t
+
+from ports import free_port
 
 HERE = pathlib.Path(__file__).parent
 USER, DATABASE, PASSWORD = "shop", "shop", r"pass:wo\rd'x"
@@ -39,12 +40,6 @@ def unpacked(name: str) -> tuple[str | None, str]:
     """A program of Debian's, installed or unpacked (then it is on the PATH), and the folder of what was unpacked with it."""
     program = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
     return program, str(pathlib.Path(program).parents[1] / "lib" / "x86_64-linux-gnu") if program else ""
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def until(holds: t.Callable[[], bool], what: str) -> None:

@@ -175,8 +175,10 @@ def test_a_pass_outlives_a_run_that_was_killed_and_the_next_run_waits_for_it(pai
     assert [path.name for path in pair.k3s.iterdir()] == ["much"]
 
 
-def test_a_pass_is_ended_with_the_window(pair, tmp_path):
+def test_a_pass_is_ended_with_the_window(pair, tmp_path, monkeypatch):
     (pair.swarm / "much").write_bytes(os.urandom(1 << 26))
+    at_once = rsync.COMMAND
+    monkeypatch.setattr(rsync, "COMMAND", (*at_once, "--bwlimit=1m"))
 
     looks = []
 
@@ -188,6 +190,7 @@ def test_a_pass_is_ended_with_the_window(pair, tmp_path):
     lock = str(tmp_path / "lock")
     with pytest.raises(DeadlineError, match="the window is over"):
         rsync.copy(str(pair.swarm), str(pair.k3s), lock, False, look, lambda _: None)
+    monkeypatch.setattr(rsync, "COMMAND", at_once)
     # No process of it holds the lock any more.
     assert rsync.copy(str(pair.swarm), str(pair.k3s), lock, False, lambda: None, lambda _: None)["files"] == 1
 

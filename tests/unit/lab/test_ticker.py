@@ -12,15 +12,10 @@ import sys
 import time
 
 import pytest
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).parents[3]
 RUN = "import sys; from sample_platform import ticker; ticker.PATIENCE_S = float(sys.argv[2]); ticker.run(int(sys.argv[1]))"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import time
 import typing as t
 
 import pytest
+from ports import free_port
 
 LONG = {
     "test_breach_real.py",
@@ -53,12 +54,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = set(long) - set(random.Random(commit.stdout).sample(long, SAMPLE))
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class QuietServer(http.server.ThreadingHTTPServer):

@@ -10,8 +10,9 @@ import time
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
+from ports import free_port
 
-from .conftest import Backend, Traffic, free_port, until
+from .conftest import Backend, Traffic, until
 from .test_breach_real import in_background, records
 from .test_edge_real import HOST, shift
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
@@ -9,6 +11,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic import e
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.strangers import Strangers, broken
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.watch import Watched
 
+from .conftest import until
 from .obedient import REFUSED, Obedient, in_place_of_all
 
 DEEP = "[" * 2000
@@ -70,6 +73,7 @@ def test_a_fault_of_the_parser_itself_says_nothing(tmp_path, monkeypatch):
 def test_a_file_that_only_our_parser_does_not_take_is_let_alone_up_and_back(obedient):
     theirs = obedient.dynamic_dir / "theirs.yml"
     theirs.write_text("http: {")
+    until(lambda: time.time() > theirs.stat().st_ctime + 0.1)  # the clock of files lags
     obedient.watches = [Watched, Watched]
     assert obedient.shift()["weight"] == 100
     # Traefik has taken a change beside it: there is nothing to try any more.

@@ -10,8 +10,9 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import connect
 from ansible_collections.sophia.replatform.plugins.modules import tcp_probe
+from ports import free_port
 
-from .conftest import free_port, until
+from .conftest import until
 
 HELD = 2.0
 ROUTE = """

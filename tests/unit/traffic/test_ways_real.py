@@ -12,8 +12,9 @@ import time
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
+from ports import free_port
 
-from .conftest import free_port, until
+from .conftest import until
 from .test_breach_real import in_background, records
 from .test_edge_real import HOST, metrics, shift
 
