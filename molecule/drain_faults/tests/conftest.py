@@ -36,7 +36,9 @@ class Outcome(t.NamedTuple):
 
 def docker(*words: str) -> str:
     """What Docker says on the machine that the lab runs on."""
-    done = subprocess.run(["docker", *words], check=True, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(["docker", *words], check=False, capture_output=True, text=True, timeout=300)
+    print(done.stderr, end="")
+    done.check_returncode()
     return done.stdout.strip()
 
 
@@ -117,7 +119,9 @@ class Swarm:
     def create(self, name: str, *options: str, command: t.Sequence[str] = ()) -> None:
         """A service of one of the lab's images, which answers /whoami at 8001."""
         given = ("--env=SERVICE=backend", "--env=PORT=8001", "--stop-grace-period=20s", "--no-resolve-image")
-        self.docker("service", "create", "--detach", "--quiet", f"--name={name}", *given, *options, IMAGE, *command)
+        create = ("service", "create", "--detach", "--quiet", f"--name={name}", *given, *options, IMAGE, *command)
+        # Managers that have just found a leader may lose it once more.
+        self.until(f"{name} is there", lambda: name in self.services() or bool(self.docker(*create)))
 
     def kill(self, name: str, host: str) -> None:
         """The end of a service's only task, on its host."""

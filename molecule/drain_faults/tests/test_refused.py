@@ -73,7 +73,7 @@ def test_a_service_whose_update_has_failed(swarm: t.Any) -> None:
     swarm.docker("service", "update", "--detach", "--quiet", "--env-add=PORT=none", CASE)
 
     def is_paused() -> bool:
-        return swarm.services()[CASE]["UpdateStatus"]["State"] == "paused"
+        return (swarm.services()[CASE].get("UpdateStatus") or {}).get("State") == "paused"
 
     swarm.until("its update is paused", is_paused)
     # Its new task fails again and again.
