@@ -140,6 +140,7 @@ def test_two_hosts_have_something(stage: Stage) -> None:
     output = stage.play()
     assert "swarm-shop.json is on m1 (0 services, led by no node of it, of 20" in output
     assert "w1 (2 services, led by m2, of 2026-11-29 19:50); name the host whose file counts in swarm_restor" in output
+    (stage.folder / "m1/swarm-shop.json").write_text("{")
     assert "the values of" in stage.play(swarm_restoration_host="w1")
 
 
