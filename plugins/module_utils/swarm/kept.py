@@ -36,7 +36,7 @@ def to_keep(now: t.Mapping[str, t.Any], files: t.Sequence[t.Mapping[str, t.Any]]
     A stack that lacks services that were kept of the same Swarm is one that a retirement has begun to remove. What it still has may
     have been changed since, or have come; once it has none, O(now) tells nothing of what it was.
     """
-    whole = [file for file in files if is_same_swarm(file, now) and lacks(now, file)]
+    whole = [file for file in files if _is_same_swarm(file, now) and _lacks(now, file)]
     was = max(whole, key=lambda file: len(file["specs"]), default=now)
     if not now["specs"]:
         return dict(was)
@@ -44,12 +44,12 @@ def to_keep(now: t.Mapping[str, t.Any], files: t.Sequence[t.Mapping[str, t.Any]]
     return {**now, "objects": objects, "specs": {**was["specs"], **now["specs"]}}
 
 
-def is_same_swarm(file: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> bool:
+def _is_same_swarm(file: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> bool:
     """Whether O(file) was kept of the Swarm that is there O(now)."""
     return bool((file.get("cluster") or {}).get("id") == now["cluster"]["id"])
 
 
-def lacks(now: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> bool:
+def _lacks(now: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> bool:
     """Whether the stack has lost services since. One without any tells nothing of what it was."""
     return not now["specs"] or bool(file["specs"].keys() - now["specs"].keys())
 
