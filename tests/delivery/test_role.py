@@ -92,8 +92,12 @@ def test_a_run_that_was_cut_off_is_finished_and_a_new_chart_is_committed(checkou
 
     # Taken back, and once more with yet another chart, beside which no workflow would be archived.
     sound(play(checkout, delivery_state="absent"))
+    sample.git(checkout, "checkout", "--quiet", "-B", "main")
     sample.write(checkout, {"chart/templates/new.yaml": "# newest\n"})
-    sound(play(checkout, delivery_commit_chart=True))
+    forecast = sound(play(checkout, "--check", "--diff", delivery_commit_chart=True))
+    assert f"+++ after: {checkout / WORKFLOW}" in forecast.said
+    sound(play(checkout, delivery_commit_chart=True, delivery_chart="chart/"))
+    assert "Keep the chart as it is deployed\n" in sample.git(checkout, "log", "--format=%s", "main..migration")
     assert sample.git(checkout, "status", "--porcelain") == "?? elsewhere.txt\n"
 
 

@@ -98,10 +98,13 @@ def gate_faults(listing: Raw, node: str, expected: Raw, before: Raw) -> list[str
         faults.append(f"{node} runs {seen['version']}, not {expected['version']}")
     if not _votes(found[node]):
         faults.append(f"{node} is no voter of etcd yet")
-    # What offered some before the change, by whosever device plugin, has to offer them again.
-    seen["hands_out_gpus"] |= bool((mark(found[node]) or {}).get("gpus"))
-    if expected.get("gpus") is not None and not offers(seen, int(expected["gpus"])):
-        faults.append(f"{node} offers {seen['gpus']} GPUs, not {expected['gpus']}")
+    # What offered some before the change, by whosever device plugin, has to offer them again; a run that is resumed may have seen none.
+    before_it = (mark(found[node]) or {}).get("gpus", "")
+    seen["hands_out_gpus"] |= bool(before_it)
+    if expected.get("gpus") is not None:
+        gpus = int(expected["gpus"]) or int(before_it if before_it.isdecimal() else 0)
+        if not offers(seen, gpus):
+            faults.append(f"{node} offers {seen['gpus']} GPUs, not {gpus}")
     return faults
 
 

@@ -21,6 +21,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.stack.inverse_co
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.model import FileSource, Service, Stack
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.spec_fields import Fields, Raw
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.verdicts import REFUSED, REPORTED
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.at_rest import at_rest
 
 
 def live_stack(name: str, live: t.Sequence[Raw], objects: Raw, exclude: t.Container[str] = ()) -> Stack:
@@ -42,7 +43,7 @@ def live_stack(name: str, live: t.Sequence[Raw], objects: Raw, exclude: t.Contai
         )
     for item in live:
         if item.get("spec"):
-            stack.services[str(item["name"])] = _service(stack, str(item["name"]), item["spec"], objects)
+            stack.services[str(item["name"])] = _service(stack, str(item["name"]), at_rest(item["spec"]), objects)
     for section in ("secrets", "configs", "networks"):
         known: dict[str, FileSource] = getattr(stack, section)
         for key in set(known) - _used(stack, section, exclude):

@@ -36,8 +36,8 @@ def external(given: t.Mapping[str, Row], live: t.Sequence[Row], current: Row) ->
 
 def nodes(live: t.Sequence[Row], current: Row) -> list[dict[str, t.Any]]:
     """The Swarm's nodes by host name; one that the release has seen counts as it was, also after it has left."""
-    plain = [{**node, "labels": _theirs(node.get("labels") or {})} for node in live]
-    known = {str(node["hostname"]): node for node in [*plain, *current.get("swarmNodes", [])]}
+    both = [*live, *current.get("swarmNodes", [])]
+    known = {str(node["hostname"]): {**node, "labels": _theirs(node.get("labels") or {})} for node in both}
     return [
         {
             **{key: known[name].get(key, "") for key in _NODE},

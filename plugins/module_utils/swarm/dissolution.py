@@ -25,14 +25,18 @@ def _dead(world: Raw, stack: str, tasks: t.Iterable[Raw]) -> str:
     """The nodes of which it is not known what they run; once the services are gone, those that the retirement has taken out are down."""
     begun = not any(_stack_of(service) == stack for service in world["services"])
     busy = {task.get("NodeID") for task in tasks}
-    dead = sorted(
-        f"{node['Description']['Hostname']} (ID {node['ID']})"
+    dead = [
+        node
         for node in world["nodes"]
         if node["Status"]["State"] == "down"
         and (node["ID"] in busy or not (begun or node["Spec"]["Availability"] == "drain"))
-    )
-    mend = "bring each back, or take it off the list once its host is gone for good (docker node rm ID)"
-    return f"{', '.join(dead)}: down, so what runs there is not known: {mend}" if dead else ""
+    ]
+    if not dead:
+        return ""
+    names = ", ".join(sorted(f"{node['Description']['Hostname']} (ID {node['ID']})" for node in dead))
+    first = "docker node demote ID, then " if any(node["Spec"]["Role"] == "manager" for node in dead) else ""
+    mend = f"bring each back, or take it off the list once its host is gone for good ({first}docker node rm ID)"
+    return f"{names}: down, so what runs there is not known: {mend}"
 
 
 def _is_going(service: Raw, stack: str) -> bool:

@@ -31,22 +31,33 @@ def read(path: str) -> dict[str, t.Any]:
 
 
 def to_keep(now: t.Mapping[str, t.Any], files: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """What to keep of a Swarm: O(now), what it is; or what one of O(files) has kept of it, of equal ones the first, while it was whole.
+    """What to keep of a Swarm: O(now), what it is, and what the fullest of O(files), of equal ones the first, has beside that.
 
-    A stack whose services are fewer than were kept of the same Swarm is one that a retirement has begun to remove.
+    A stack that lacks services that were kept of the same Swarm is one that a retirement has begun to remove. What it still has may
+    have been changed since, or have come; once it has none, O(now) tells nothing of what it was.
     """
-    whole = [file for file in files if is_same_swarm(file, now) and lacks(now, file)]
-    return dict(max(whole, key=lambda file: len(file["specs"]), default=now))
+    whole = [file for file in files if _is_same_swarm(file, now) and _lacks(now, file)]
+    was = max(whole, key=lambda file: len(file["specs"]), default=now)
+    if not now["specs"]:
+        return dict(was)
+    objects = {kind: _with(things, was["objects"][kind]) for kind, things in now["objects"].items()}
+    return {**now, "objects": objects, "specs": {**was["specs"], **now["specs"]}}
 
 
-def is_same_swarm(file: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> bool:
+def _is_same_swarm(file: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> bool:
     """Whether O(file) was kept of the Swarm that is there O(now)."""
     return bool((file.get("cluster") or {}).get("id") == now["cluster"]["id"])
 
 
-def lacks(now: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> bool:
+def _lacks(now: t.Mapping[str, t.Any], file: t.Mapping[str, t.Any]) -> bool:
     """Whether the stack has lost services since. One without any tells nothing of what it was."""
     return not now["specs"] or bool(file["specs"].keys() - now["specs"].keys())
+
+
+def _with(things: t.Sequence[t.Mapping[str, t.Any]], more: t.Sequence[t.Mapping[str, t.Any]]) -> list[t.Any]:
+    """What is there, and of O(more) what has another name."""
+    names = {thing["name"] for thing in things}
+    return [*things, *(thing for thing in more if thing["name"] not in names)]
 
 
 def values(secrets: t.Mapping[str, t.Any]) -> dict[str, bytes]:

@@ -15,7 +15,8 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.secrets.manifest import FORMER_IDS
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, placement, schedules, spare, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, placement, schedules, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.at_rest import at_rest
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.stack import KINDS, thing_id, thing_name
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import (
     STACK_LABEL,
@@ -88,7 +89,7 @@ def services(kept: Raw) -> dict[str, dict[str, t.Any]]:
 
     What a scheduler begins has no task until then.
     """
-    found = {name: _at_rest(spec) for name, spec in sorted(kept["specs"].items())}
+    found = {name: at_rest(spec) for name, spec in sorted(kept["specs"].items())}
     result = {}
     for name, spec in found.items():
         if not schedules.is_job(spec) and not schedules.is_begun_by_a_clock(spec):
@@ -185,7 +186,7 @@ def _refused(world: Raw, kept: Raw, wanted: Raw, there: Raw, given: t.Collection
 
 def _is_as(spec: Raw, kept: Raw, now: Ids) -> bool:
     """Whether a service that is there is the one that was kept, whatever number of tasks it shall have by now."""
-    found = _translated(_at_rest(spec), now, lenient=True)
+    found = _translated(at_rest(spec), now, lenient=True)
     return _without_counts(found) == _without_counts(kept)
 
 
@@ -229,14 +230,6 @@ def _takes(node: Raw, spec: Raw) -> bool:
         and placement.runs(node, platforms)
         and all(placement.meets(node, one) for one in specs.constraints(spec))
     )
-
-
-def _at_rest(spec: Raw) -> dict[str, t.Any]:
-    """A spec as somebody wrote it, with no mark of a drain, of a spare task or of GPUs that were given away."""
-    noted = specs.noted({"Spec": spec})
-    after = specs.restore(specs.revert(spec, noted), noted) if noted else copy.deepcopy(dict(spec))
-    after = gpu.unconstrained(after)
-    return spare.spec_after("remove_spare", after) if spare.shall_have(after) is not None else after
 
 
 def _named(kept: Raw, kind: str) -> set[str]:

@@ -148,6 +148,10 @@ def listing(renewed="1", **of):
         ({"mark": json.dumps({"reason": "reboot", "gpus": "2"})}, {"gpus": 2}, "offers 0 GPUs, not 2"),
         ({"mark": json.dumps({"reason": "reboot", "gpus": "2"}), "gpus": 2}, {"gpus": 2}, None),
         ({"mark": json.dumps({"reason": "reboot"})}, {"gpus": 2}, None),
+        # Read anew by a run that was resumed, right after the boot.
+        ({"mark": json.dumps({"reason": "reboot", "gpus": "2"})}, {"gpus": 0}, "offers 0 GPUs, not 2"),
+        ({"mark": json.dumps({"reason": "reboot", "gpus": "2"}), "gpus": 2}, {"gpus": 0}, None),
+        ({"mark": json.dumps({"reason": "reboot", "gpus": "some"})}, {"gpus": 0}, None),
     ],
 )
 def test_the_gate(of, expected, fault):

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.stack import observed, run
 from ansible_collections.sophia.replatform.plugins.module_utils.stack.errors import StackError
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import state
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import gpu, state
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import SPARE_LABEL
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -363,3 +365,21 @@ def test_a_new_field_is_told_unless_it_says_nothing(value):
     again = changed(answer, lambda spec: spec["TaskTemplate"].update(Novelty=value))
     told = "(spec).TaskTemplate.Novelty" in {row["key"] for row in convert(again)[0]["verdicts"]}
     assert told is (value not in (None, "", 0, False, [], {}))
+
+
+def test_marks_of_a_move_are_no_part_of_what_somebody_wrote(recorded):
+    def moving(spec):
+        placement = spec["TaskTemplate"]["Placement"]
+        placement["Constraints"] = [*(placement.get("Constraints") or []), gpu.CONSTRAINT]
+        spec["Labels"] = {gpu.NOTE: "", **spec["Labels"], SPARE_LABEL: "1"}
+        spec["Mode"]["Replicated"]["Replicas"] = 2
+
+    assert convert(changed(recorded, moving)) == convert(recorded)
+
+
+def test_a_mark_of_a_move_that_can_not_be_read_is_told(recorded):
+    def strange(spec):
+        spec["Labels"] = {**spec["Labels"], SPARE_LABEL: "one"}
+
+    with pytest.raises(ReplatformError, match="of service sophia_postgres can't be read: remove it"):
+        convert(changed(recorded, strange))

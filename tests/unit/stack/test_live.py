@@ -83,6 +83,8 @@ def test_labels_of_a_move_are_none_of_the_nodes():
     node = {"hostname": "a", "role": "worker", "id": "a", "address": "", "labels": labels}
     assert [one.get("labels") for one in standing.nodes([node], {})] == [{"disk": "ssd"}]
     assert "labels" not in standing.nodes([{**node, "labels": {"replatform.sophia.ai.gpu": "k3s"}}], {})[0]
+    # A release of before has them still.
+    assert standing.nodes([], {"swarmNodes": [node]})[0]["labels"] == {"disk": "ssd"}
 
 
 def test_values_that_may_be_shown_hold_no_secret():

@@ -72,6 +72,13 @@ def test_a_node_that_is_down_is_named_before_anything_is_removed(availability, t
     )
 
 
+def test_a_manager_that_is_down_is_no_manager_any_more_before_it_goes_off_the_list():
+    decision = removal(world([raw.service("web")], nodes=[raw.node("n3", "manager", state="down")]))
+    assert isinstance(decision, Refused) and decision.reason.endswith(
+        "once its host is gone for good (docker node demote ID, then docker node rm ID)"
+    )
+
+
 def test_a_node_that_was_drained_before_it_went_down_stands_in_nobodys_way():
     ended = [own(raw.task("web", "n3", "shutdown", "shutdown")), own(raw.task("web", "n2"))]
     start = world([raw.service("web")], ended, [raw.node("n3", availability="drain", state="down")])

@@ -140,6 +140,7 @@ def test_two_hosts_have_something(stage: Stage) -> None:
     output = stage.play()
     assert "swarm-shop.json is on m1 (0 services, led by no node of it, of 20" in output
     assert "w1 (2 services, led by m2, of 2026-11-29 19:50); name the host whose file counts in swarm_restor" in output
+    (stage.folder / "m1/swarm-shop.json").write_text("{")
     assert "the values of" in stage.play(swarm_restoration_host="w1")
 
 
@@ -168,3 +169,23 @@ def test_what_can_not_be_made_is_refused_before_there_is_a_swarm(stage: Stage) -
     assert "the values of database_password are not known" in output
     assert "Begin the Swarm where it was led" not in output
     assert stage.asked() == ["look"]
+
+
+def test_a_pause_of_ours_is_no_part_of_what_a_node_was_and_a_drain_of_somebody_is(tmp_path: pathlib.Path) -> None:
+    role = ROOT / "roles/swarm_restoration"
+    (task,) = [one for one in yaml.safe_load((role / "tasks/nodes.yml").read_text()) if "labels" in one["name"]]
+    withdrawing, draining = {"replatform.sophia.ai.gpu": "withdrawing"}, {"replatform.sophia.ai/drain": "was active"}
+    nodes = [
+        {"labels": labels, "availability": availability}
+        for availability in ("pause", "drain")
+        for labels in ({}, withdrawing, draining)
+    ]
+    shown = {"ansible.builtin.debug": {"msg": "is: {{ availability }}"}, "loop": nodes}
+    there = {**task["vars"], "availability": task["community.docker.docker_node"]["availability"]}
+    tasks = [{**shown, "vars": there}]
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": [f"{role}/vars/main.yml"], "tasks": tasks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    said = [line.split("is: ")[1].strip('"') for line in ran.stdout.splitlines() if '"msg": "is: ' in line]
+    assert said == ["pause", "active", "active", "drain", "drain", "drain"], ran.stdout + ran.stderr

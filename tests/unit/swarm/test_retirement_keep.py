@@ -49,6 +49,18 @@ def test_a_stack_that_is_being_removed_is_as_it_was_kept_while_it_was_whole():
     assert to_keep(half, [half, whole]) == to_keep(none, [none, half, whole]) == whole
 
 
+def test_what_came_or_changed_since_is_kept_beside_what_is_gone():
+    was, now = what_is("web:1"), what_is("web:2", ["web", "cache"])
+    was["objects"]["secrets"] = [{"name": "db_password", "id": "s1"}, {"name": "of_both", "id": "s2"}]
+    now["objects"]["secrets"] = [{"name": "of_both", "id": "s3"}, {"name": "cache_password", "id": "s4"}]
+    now["nodes"] = [*NODES, {"id": "c", "hostname": "c"}]
+    kept = to_keep(now, [was])
+    assert kept["specs"] == {"shop_db": was["specs"]["shop_db"], **now["specs"]}
+    assert kept["objects"]["secrets"] == [*now["objects"]["secrets"], was["objects"]["secrets"][0]]
+    assert kept["objects"]["configs"] == now["objects"]["configs"]
+    assert kept["nodes"] == now["nodes"]
+
+
 def test_a_stack_that_is_gone_leaves_what_was_kept_of_its_nodes():
     was, now = what_is(services=[]), what_is(services=[])
     now["nodes"] = []
