@@ -34,6 +34,8 @@ class Effect:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
         last_good = self._store.read()
         self._api.in_effect(route)  # raises before anything is written when nobody could tell us the outcome
+        if last_good is not None and not last_good.weight:
+            self._store.forget_weight()
         written_s = time.time()
         self._store.write(route)
         try:
