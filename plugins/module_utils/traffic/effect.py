@@ -18,6 +18,8 @@ PATIENCE_S = 1.0
 _POLL_S = 0.05
 # Traefik says in whole seconds when it last took a change, which it read a moment before: what changed around that time may have been taken or not.
 _RELOAD_S = 1.0
+# After a change it takes none for so long, unless providersThrottleDuration says otherwise.
+_THROTTLE_S = 2.0
 
 
 class Effect:
@@ -66,13 +68,15 @@ class Effect:
     def await_back(self, route: Route) -> list[str]:
         """Waits until it is in effect, and returns the files of strangers that were put back meanwhile.
 
-        They are let alone while Traefik takes changes. When it takes none, first what does not parse goes back, then what it has surely not taken, then
-        what it may not have taken, the least likely last.
+        They are let alone while Traefik takes changes. When it takes none, first what does not parse goes back, then what it has surely not taken, then,
+        once it is not its throttle that holds up ours, what it may not have taken, the least likely last.
         """
         mended: list[str] = []
         patience_s = PATIENCE_S
-        surely, hardly = partial(self._unread, after_s=_RELOAD_S), partial(self._unread, after_s=-_RELOAD_S)
-        for suspects in (self._unparsed, surely, self._unread, hardly):
+        surely, maybe, hardly = (partial(self._unread, after_s=after_s) for after_s in (_RELOAD_S, 0.0, -_RELOAD_S))
+        for suspects in (self._unparsed, surely, maybe, hardly):
+            if suspects is maybe:
+                patience_s = max(patience_s, self._throttled_s(route))
             if self._comes_within(PATIENCE_S if suspects is hardly else patience_s, route):
                 break
             now = self._mend(suspects(route))
@@ -89,7 +93,12 @@ class Effect:
             time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         return True
 
-    def _unread(self, route: Route, after_s: float = 0.0) -> list[str]:
+    def _throttled_s(self, route: Route) -> float:
+        """For how long Traefik may take no change because it has just taken one."""
+        longest_s = _RELOAD_S + _THROTTLE_S
+        return min(longest_s, max(0.0, self._api.snapshot(route).last_reload_s + longest_s - time.time()))
+
+    def _unread(self, route: Route, after_s: float) -> list[str]:
         last_reload_s = self._api.snapshot(route).last_reload_s
         return self._strangers.unread(last_reload_s + after_s, lambda _seconds: None) if last_reload_s else []
 
