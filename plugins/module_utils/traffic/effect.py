@@ -30,7 +30,7 @@ class Effect:
         self._api = api
         self._strangers = strangers
         self._in_effect_s = in_effect_s
-        self._not_mended = ""
+        self._told = ""
 
     def write(self, route: Route) -> int:
         """Writes the route and waits until Traefik serves it; the old file comes back when it does not. Milliseconds."""
@@ -60,7 +60,7 @@ class Effect:
                 hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
                 raise ReplatformError(
                     f"Traefik does not take the change of service '{route.name}' within {self._in_effect_s:g} s "
-                    f"(one broken file in {self._store.dynamic_dir} stops all): {hint}{self._not_mended}"
+                    f"(one broken file in {self._store.dynamic_dir} stops all): {hint}{self._told}"
                 )
             time.sleep(_POLL_S)  # Traefik tells nobody that it has read
         return round((time.monotonic() - begin) * 1000)
@@ -110,7 +110,14 @@ class Effect:
     def _mend(self, paths: list[str]) -> list[str]:
         """Our file comes first: one of a stranger's that can't be mended is told of where ours does not come into effect."""
         try:
-            return self._strangers.mend(paths)
+            mended = self._strangers.mend(paths)
         except (OSError, ReplatformError) as exc:
-            self._not_mended = f"; it could not be mended: {exc}"
+            self._told += f"; it could not be mended: {exc}"
             return []
+        self._told += told(mended)
+        return mended
+
+
+def told(mended: list[str]) -> str:
+    """What is said of files of strangers that were put back or set aside."""
+    return f"; put back as Traefik last took it, or set aside: {', '.join(mended)}" if mended else ""

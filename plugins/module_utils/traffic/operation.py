@@ -17,7 +17,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic import a
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import established
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.effect import PATIENCE_S, Effect
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.effect import PATIENCE_S, Effect, told
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.evidence import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Snapshot
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import any_answers, probe_all
@@ -306,10 +306,10 @@ class ShiftOperation:
         self.store.write_back(safe)
         written = f"the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
-            self._effect.await_back(safe)
+            mended = self._effect.await_back(safe)
         except ReplatformError as exc:
             raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
-        return f"{written} and is in effect"
+        return f"{written} and is in effect{told(mended)}"
 
     def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
         """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
