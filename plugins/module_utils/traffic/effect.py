@@ -54,15 +54,13 @@ class Effect:
     def await_change(self, route: Route) -> int:
         """Waits until Traefik serves the route. Milliseconds; C(ReplatformError) when it does not in time."""
         begin = time.monotonic()
-        while not self._api.in_effect(route):
-            if time.monotonic() - begin > self._in_effect_s:
-                others = self._strangers.files()
-                hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
-                raise ReplatformError(
-                    f"Traefik does not take the change of service '{route.name}' within {self._in_effect_s:g} s "
-                    f"(one broken file in {self._store.dynamic_dir} stops all): {hint}{self._told}"
-                )
-            time.sleep(_POLL_S)  # Traefik tells nobody that it has read
+        if not self._comes_within(self._in_effect_s, route):
+            others = self._strangers.files()
+            hint = f"look at {', '.join(others)}" if others else "see the log of Traefik"
+            raise ReplatformError(
+                f"Traefik does not take the change of service '{route.name}' within {self._in_effect_s:g} s "
+                f"(one broken file in {self._store.dynamic_dir} stops all): {hint}{self._told}"
+            )
         return round((time.monotonic() - begin) * 1000)
 
     def await_back(self, route: Route) -> list[str]:
