@@ -15,7 +15,11 @@ from dataclasses import replace
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic import kept_room
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, parse, render
-from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import remove_if_there, replace_file, sync_folder
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import (
+    remove_if_there,
+    replace_file,
+    sync_folder,
+)
 
 # What a weight with more digits, or the tail of a way back, may need beyond the file that is there.
 _MORE = 64

@@ -19,7 +19,8 @@ _END = ".verdict.json"
 class Verdict:
     """O(service) failed at O(time) for O(reason). O(stays) says why it was not brought back, empty when it was.
 
-    With O(returning) the guard was about to bring it back: it does, was killed meanwhile, or has written it and could not verify it. O(time) is empty when the verdict can't be read.
+    With O(returning) the guard was about to bring it back: it does, was killed meanwhile, or has written it and could not verify it. O(time) is empty
+    when the verdict can't be read.
     """
 
     service: str
