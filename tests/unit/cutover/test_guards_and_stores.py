@@ -1,4 +1,4 @@
-"""What a guard brings back between the last look at it and the moment that it ends stops what the other side must be needed for no more."""
+"""Every edge and its guard take part in what is done to a store: none is handed over while one of them sends traffic to the other side."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def collections_fixture(tmp_path):
     return tmp_path / "collections"
 
 
-@pytest.mark.parametrize("entry", ["stores", "guard_ended"])
-def test_it_is_heard_before_a_store_moves_and_before_the_swarm_goes(tmp_path, collections, entry):
+def play(folder, collections, entry):
+    """The exit status of an entry point of role cutover on two edges, and what was said."""
     role = {"name": "sophia.replatform.cutover", "tasks_from": entry}
     after = {"name": "Next", "ansible.builtin.debug": {"msg": "what comes after it"}}
-    play = {
+    given = {
         "hosts": "edge",
         "gather_facts": False,
         "any_errors_fatal": True,
         "tasks": [{"name": "Do", "ansible.builtin.include_role": role}, after],
     }
-    (tmp_path / "play.json").write_text(json.dumps([play]))
-    (tmp_path / "hosts.json").write_text(json.dumps({"edge": {"hosts": {"one": SETTINGS, "two": SETTINGS}}}))
+    (folder / "play.json").write_text(json.dumps([given]))
+    (folder / "hosts.json").write_text(json.dumps({"edge": {"hosts": {"one": SETTINGS, "two": SETTINGS}}}))
     ran = subprocess.run(
         [pathlib.Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.json", "play.json"],
-        cwd=tmp_path,
+        cwd=folder,
         env={
             **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
@@ -82,7 +82,29 @@ def test_it_is_heard_before_a_store_moves_and_before_the_swarm_goes(tmp_path, co
         text=True,
         check=False,
     )
-    said = " ".join((ran.stdout + ran.stderr).split())
+    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+
+
+@pytest.mark.parametrize("entry", ["stores", "guard_ended"])
+def test_it_is_heard_before_a_store_moves_and_before_the_swarm_goes(tmp_path, collections, entry):
+    code, said = play(tmp_path, collections, entry)
     assert "back of one" in said and "back of two" in said, said
-    assert ran.returncode != 0 and "one: app was brought back to the Swarm at now: 5xx" in said, said
+    assert code != 0 and "one: app was brought back to the Swarm at now: 5xx" in said, said
     assert "handover of" not in said and "what comes after it" not in said, said
+
+
+def test_every_edge_takes_part_where_a_run_was_killed_in_a_stores_window(tmp_path, collections):
+    ours = collections / "ansible_collections/sophia/replatform/roles"
+    (ours / "cutover").unlink()
+    (ours / "cutover/tasks").mkdir(parents=True)
+    for path in ("defaults", "meta", "vars", "tasks/main.yml", "tasks/guard_begin.yml", "tasks/guard.yml"):
+        (ours / "cutover" / path).symlink_to(ROOT / "roles/cutover" / path)
+    there = {"__cutover_there": True, "__cutover_cluster": {"resources": []}}
+    says = {"cluster": tasks(there), "stores": tasks(say="stores")}
+    for name in ("begins_empty", "dns", "group", "guard_look", "proof", "quiet", *says):
+        (ours / f"cutover/tasks/{name}.yml").write_text(says.get(name, "[]"))
+    (ours / "edge/tasks/guard.yml").write_text(tasks(say="a guard that holds still for {{ edge_guard_hold }} s"))
+    (ours / "data_handover/tasks/windows.yml").write_text(tasks({"data_handover_open": ["disk"]}))
+    code, said = play(tmp_path, collections, "main")
+    assert code == 0 and "stores of one" in said and "stores of two" in said, said
+    assert "still for 1800 s of one" in said and "still for 1800 s of two" in said, said
