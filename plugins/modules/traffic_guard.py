@@ -187,7 +187,8 @@ guarded_by:
 verdicts:
   description:
     - What has been in breach, by C(service), with C(reason) and C(time). C(stays) says why it was not brought back, or that this is not verified, and
-      is empty when it was. C(returning) is true while it is being brought back, and stays so when the guard is killed meanwhile.
+      is empty when it was. C(returning) is true while it is being brought back, and stays so when the guard is killed meanwhile,
+      or when its file has weight 0 and that is not verified.
     - C(time) is empty for a verdict that can not be read, which an edge host that loses its power may leave; C(reason) says so.
   type: list
   elements: dict

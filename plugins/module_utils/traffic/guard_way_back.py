@@ -52,7 +52,8 @@ class WayBack:
             # A guard that is killed in the midst has told what it was about.
             with contextlib.suppress(ReplatformError):
                 self._verdicts.note_returning(route.name, reason)
-            self._note(route.name, reason, self._back(store, route, reason))
+            stays = self._back(store, route, reason)
+            self._note(route.name, reason, stays, returning=bool(stays) and _is_written(store))
 
     def leave(self, route: Route, reason: str, stays: str) -> None:
         """Only says that O(route) is in breach."""
@@ -95,6 +96,14 @@ class WayBack:
             return f"the guard has failed: {exc!r}"
         return ""
 
-    def _note(self, service: str, reason: str, stays: str = "") -> None:
+    def _note(self, service: str, reason: str, stays: str = "", *, returning: bool = False) -> None:
         with contextlib.suppress(ReplatformError):  # a full disk: the journal, and the weight, say so too
-            self._verdicts.note(service, reason, stays)
+            self._verdicts.note(service, reason, stays, returning=returning)
+
+
+def _is_written(store: Store) -> bool:
+    """Whether its file has weight 0, though nobody has seen that in effect."""
+    with contextlib.suppress(ReplatformError):  # another hand wrote it
+        route = store.read()
+        return route is not None and not route.weight
+    return False

@@ -17,7 +17,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic import a
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.connections import established
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.deadman import DeadMan
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.edge_api import EdgeApi
-from ansible_collections.sophia.replatform.plugins.module_utils.traffic.effect import PATIENCE_S, Effect
+from ansible_collections.sophia.replatform.plugins.module_utils.traffic.effect import PATIENCE_S, Effect, told
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.evidence import Evidence
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.metrics import Snapshot
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.probe import any_answers, probe_all
@@ -221,7 +221,7 @@ class ShiftOperation:
     def _move(self, route: Route, step: Step) -> dict[str, t.Any]:
         """A step that changes shares, watched; on the way back it is verified instead."""
         if step.name == "weight" and not route.weight:
-            return self._back(route, bool(self._breached_at))
+            return self._back(route)
         before = self.api.snapshot(route)
         current = self.world.route or route
         if step.name == "weight" and route.weight < current.weight:
@@ -306,12 +306,12 @@ class ShiftOperation:
         self.store.write_back(safe)
         written = f"the last safe weight {safe.weight} of service '{route.name}' was written back"
         try:
-            self._effect.await_back(safe)
+            mended = self._effect.await_back(safe)
         except ReplatformError as exc:
             raise ReplatformError(f"{written}, but this is NOT VERIFIED: {exc}") from exc
-        return f"{written} and is in effect"
+        return f"{written} and is in effect{told(mended)}"
 
-    def _back(self, route: Route, breached: bool) -> dict[str, t.Any]:
+    def _back(self, route: Route) -> dict[str, t.Any]:
         """All traffic to the primary side, whatever else is wrong, and the truth about whether it is there."""
         self._refuse_dead_primary(route)
         self.store.write_back(route)
@@ -321,7 +321,7 @@ class ShiftOperation:
             before = self.api.snapshot(route)
             mended = self._effect.await_back(route)
             result: dict[str, t.Any] = {"in_effect_ms": round((time.monotonic() - begin) * 1000)}
-            if breached:
+            if self._breached_at:
                 result["back_ms"] = round((time.monotonic() - self._breached_at) * 1000)
             if mended:
                 result["strangers_set_aside"] = mended

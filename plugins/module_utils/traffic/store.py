@@ -15,7 +15,11 @@ from dataclasses import replace
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic import kept_room
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.route import Route, parse, render
-from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import remove_if_there, replace_file
+from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import (
+    remove_if_there,
+    replace_file,
+    sync_folder,
+)
 
 # What a weight with more digits, or the tail of a way back, may need beyond the file that is there.
 _MORE = 64
@@ -112,6 +116,14 @@ class Store:
         """No weight is known to be safe any more; needs no room on the disk."""
         for path in (self._safe, self.last_good):
             remove_if_there(path)
+
+    def forget_weight(self) -> None:
+        """Before a weight is raised from 0: a note of one above is of another time, such as before the dead-man or a person wrote 0."""
+        try:
+            remove_if_there(self._safe)
+            sync_folder(self.state_dir)
+        except OSError as exc:
+            raise ReplatformError(f"{self._safe} can not be removed: {exc}; nothing was changed") from exc
 
     def safe_route(self, route: Route) -> Route:
         """O(route) as it was last known to be safe: all on the primary side when no weight of this canary is; never above what it has."""

@@ -19,7 +19,8 @@ _END = ".verdict.json"
 class Verdict:
     """O(service) failed at O(time) for O(reason). O(stays) says why it was not brought back, empty when it was.
 
-    With O(returning) the guard was about to bring it back: it does, or was killed meanwhile. O(time) is empty when the verdict can't be read.
+    With O(returning) the guard was about to bring it back: it does, was killed meanwhile, or has written it and could not verify it. O(time) is empty
+    when the verdict can't be read.
     """
 
     service: str
@@ -35,9 +36,9 @@ class Verdicts:
     def __init__(self, state_dir: str) -> None:
         self._state_dir = state_dir
 
-    def note(self, service: str, reason: str, stays: str = "") -> None:
+    def note(self, service: str, reason: str, stays: str = "", *, returning: bool = False) -> None:
         """Raises C(ReplatformError) when it can't be written."""
-        self._write(Verdict(service, reason, utc_now(), stays), durable=True)
+        self._write(Verdict(service, reason, utc_now(), stays, returning), durable=True)
 
     def note_returning(self, service: str, reason: str) -> None:
         """The same of what is to be brought back next, which does not wait for the disk."""

@@ -73,4 +73,5 @@ def in_place_of_all(edge, monkeypatch):
     monkeypatch.setattr(operation, "takes_changes", lambda *_arguments: edge.takes_changes)
     monkeypatch.setattr(operation, "SETTLE_S", 0)
     monkeypatch.setattr(effect, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(effect, "_THROTTLE_S", 0)
     monkeypatch.setattr(Watch, "run", lambda _watch: edge.watches.pop(0)())

@@ -73,10 +73,15 @@ def without_time_for_a_step(edge, _monkeypatch):
     edge.now = 0.0
 
 
+def by_another_hand(edge, _monkeypatch):
+    """As the dead-man does, after a run with other servers of the canary."""
+    edge.store.write(replace(edge.store.read(), weight=0))
+
+
 WAYS = [killed_before_it_is_written, killed_once_it_is_written, not_verified, without_time_for_a_step]
 
 
-@pytest.mark.parametrize("goes_back", WAYS)
+@pytest.mark.parametrize("goes_back", [*WAYS, by_another_hand])
 def test_an_error_at_the_next_weight_and_its_dead_man_lead_to_none(obedient, monkeypatch, goes_back):
     goes_back(obedient, monkeypatch)
     assert obedient.weight == 0

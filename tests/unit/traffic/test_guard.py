@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError, ReplatformError
@@ -151,22 +152,25 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("ends", "stays", "returning"),
+    ("ends", "weight", "stays", "returning"),
     [
-        (None, "", False),
-        (RefusedError("3 checks failed"), "", False),
-        (ReplatformError("NOT VERIFIED"), "NOT VERIFIED", False),
-        (KeyError("a mistake"), "the guard has failed: KeyError('a mistake')", False),
-        (Killed(), "it is being brought back", True),
+        (None, 0, "", False),
+        (RefusedError("3 checks failed"), 0, "", False),
+        (ReplatformError("NOT VERIFIED"), 0, "NOT VERIFIED", True),
+        (ReplatformError("no server answers"), 100, "no server answers", False),
+        (KeyError("a mistake"), 100, "the guard has failed: KeyError('a mistake')", False),
+        (Killed(), 100, "it is being brought back", True),
     ],
 )
-def test_only_what_is_back_is_told_to_be(tmp_path, monkeypatch, ends, stays, returning):
+def test_only_what_is_back_is_told_to_be(tmp_path, monkeypatch, ends, weight, stays, returning):
     def drive(*_arguments, **_more):
+        store.write(replace(route, weight=weight))
         if ends:
             raise ends
 
     store = Store("app", str(tmp_path), str(tmp_path))
     route = Route("app", "Host(`app`)", Side("swarm", ("http://127.0.0.1:9",)), Side("k3s", ("http://127.0.0.1:9",)))
+    route = replace(route, weight=100)
     store.write(route)
     verdicts = Verdicts(str(tmp_path))
     back = WayBack({"app": PLAN}, lambda _name: store, "http://127.0.0.1:9", verdicts, None, "cutover")

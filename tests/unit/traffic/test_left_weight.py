@@ -75,9 +75,20 @@ def test_an_api_that_stays_away_is_told_of(obedient):
 def test_a_strangers_file_that_breaks_in_a_watch_that_fails(obedient):
     theirs = obedient.dynamic_dir / "theirs.yml"
     obedient.watches = [Watched, fails(lambda: theirs.write_text("http: ["))]
-    with pytest.raises(RefusedError, match=f"theirs.yml can not be read.*; {PUT_BACK}"):
+    with pytest.raises(RefusedError, match=f"theirs.yml can not be read.*; {PUT_BACK}; .* set aside: {theirs}"):
         obedient.shift()
     assert obedient.weight == 50 and not theirs.exists()
+
+
+def test_a_way_back_that_is_not_verified_tells_what_was_set_aside_for_it(obedient):
+    theirs = obedient.dynamic_dir / "theirs.yml"
+    obedient.watches = [Watched, Watched]
+    obedient.shift()
+    theirs.write_text("http: [")
+    obedient.blocked = True
+    with pytest.raises(ReplatformError, match=f"NOT VERIFIED: .*; put back .* or set aside: {theirs}$"):
+        obedient.shift(state="rolled_back")
+    assert not theirs.exists()
 
 
 def test_a_weight_that_was_found_unwatched(obedient):

@@ -120,6 +120,19 @@ def test_what_broke_while_traefik_took_a_change_goes_back_too(obedient, monkeypa
     assert back["strangers_set_aside"] == [str(theirs)]
 
 
+def test_what_it_may_have_taken_just_now_is_let_alone_while_its_throttle_holds_up_ours(obedient, monkeypatch):
+    theirs = obedient.dynamic_dir / "theirs.yml"
+    obedient.watches = [Watched, Watched]
+    obedient.shift()
+    theirs.write_text("http: {}\n")
+    obedient.reloaded_s = theirs.stat().st_ctime - 0.05
+    monkeypatch.setattr(effect, "_THROTTLE_S", 1)
+    monkeypatch.setattr(Obedient, "takes_changes", property(lambda edge: time.time() > edge.reloaded_s + 1))
+    monkeypatch.setattr(obedient, "knows", lambda _route: True)
+    (back,) = obedient.shift(state="rolled_back", in_effect_timeout=60)["steps"]
+    assert "strangers_set_aside" not in back and theirs.exists()
+
+
 def test_what_traefik_has_taken_long_ago_is_let_alone_when_it_takes_nothing(obedient, monkeypatch):
     theirs = obedient.dynamic_dir / "theirs.yml"
     obedient.watches = [Watched, Watched]
