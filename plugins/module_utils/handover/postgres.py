@@ -116,7 +116,8 @@ def _only_there(world: World, wanted: Wanted) -> Refused | None:
     if not used or wanted.overwrite:
         return None
     return Refused(
-        f"only the new instance has {_few(used)}, with rows or a value: drop that there, or set overwrite if it may be lost"
+        f"only the new instance has {_few(used)}, with rows or a value: drop that there, or the extension that has it, or set overwrite if"
+        " it may be lost"
     )
 
 

@@ -73,7 +73,7 @@ def test_what_only_the_new_one_has_and_uses_is_refused_while_writes_go_on(more):
     world = World(False, SERVING, EMPTY, {"public.unused": False, **more})
     names, end = steps(world, Wanted("copied"))
     assert (names, type(end)) == ([], Refused)
-    wanted = f"only the new instance has {next(iter(more))}, with rows or a value: drop that there, or set overwrite"
+    wanted = f"only the new instance has {next(iter(more))}, with rows or a value: drop that there, or the extension that has it, or set overwrite"
     assert wanted in end.reason
     assert steps(world, Wanted("copied", overwrite=True))[0] == ["stop_writes", "copy"]
 
