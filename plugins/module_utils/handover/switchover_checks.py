@@ -93,10 +93,7 @@ def carried_faults(primary: Facts, primary_at: str) -> list[str]:
         faults.append(
             f"{primary_at} has the tablespaces {', '.join(primary.tablespaces)}: move them to the default one"
         )
-    if primary.logical_slots:
-        faults.append(
-            f"{primary_at} has logical slots, which do not move: drop {', '.join(primary.logical_slots)} first"
-        )
+    faults += slot_faults(primary.logical_slots, primary_at)
     if primary.synchronous:
         faults.append(f"{primary_at} waits for synchronous standbys: set synchronous_standby_names to nothing first")
     if primary.unlogged:
@@ -105,6 +102,13 @@ def carried_faults(primary: Facts, primary_at: str) -> list[str]:
             f" {', '.join(primary.unlogged)}"
         )
     return faults
+
+
+def slot_faults(logical_slots: t.Sequence[str], at: str) -> list[str]:
+    """Why what the instance at O(at) keeps for others would be lost, however it is handed over."""
+    return (
+        [f"{at} has logical slots, which do not move: drop {', '.join(logical_slots)} first"] if logical_slots else []
+    )
 
 
 def environment_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) -> list[str]:
