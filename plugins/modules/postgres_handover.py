@@ -41,8 +41,8 @@ notes:
   - Refuses, with one line, when the new instance is of an older version, or holds more rows than the old one and O(overwrite)
     is false. A table with rows, or a sequence that was used, that the old instance lacks is refused before writes stop.
   - Tables and sequences that the old instance lacks are dropped from the new one as it is copied, with all that depends on them, where they are
-    empty and unused; with O(overwrite) all of them. RV(steps) names the first five. Other objects that only the new instance has stay. A view of
-    its own on a table of the old instance's, and a table of an extension that the old instance lacks, fail the copy; drop them there.
+    empty and unused; with O(overwrite) all of them. RV(steps) names the first five. An extension goes with a table of its own.
+    Other objects that only the new instance has stay. A view of its own on a table of the old instance's fails the copy; drop it there.
   - The comparison reads all rows on both sides. Where a copy leaves a difference, the run ends with the names of what differs.
 seealso:
   - module: sophia.replatform.redis_handover

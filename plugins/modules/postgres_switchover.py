@@ -56,10 +56,10 @@ notes:
   - Refuses, with one line and nothing changed, when the instances are of different major versions, when an extension, a preloaded
     library or a collation (of libc or ICU) of the primary is missing on the other or of another version there, when C(wal_level) is C(minimal), when
     WAL senders, replication slots, room on the disk or a line in C(pg_hba.conf) are missing, when there are tablespaces, unlogged
-    tables, logical slots or C(synchronous_standby_names), when the data folder is a mount point of its own, when the pooler keeps a
-    connection for each client (C(pool_mode) C(session)), or lets clients give up too early (C(query_wait_timeout)), when O(pooler_file)
-    can't be written, or when the pooler has another database that leads to either instance. Extensions, libraries and collations are
-    compared with a standby that streams already, too, and tablespaces, unlogged tables, slots and the pooler looked at again, each
+    tables or sequences, logical slots or C(synchronous_standby_names), when the data folder is a mount point of its own, when the pooler
+    keeps a connection for each client (C(pool_mode) C(session)), or lets clients give up too early (C(query_wait_timeout)), when
+    O(pooler_file) can't be written, or when the pooler has another database that leads to O(other). Extensions, libraries and collations
+    are compared with a standby that streams already, too, and tablespaces, what is unlogged, slots and the pooler looked at again, each
     time before clients are held.
   - From V(standby) until V(alone) the primary keeps WAL for the other instance (replication slot C(replatform_handover)). Where
     C(max_slot_wal_keep_size) is -1, without limit, which is warned of. No copy is begun, and a wait is given up, where less than a

@@ -7,6 +7,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.sophia.replatform.plugins.module_utils.handover.switchover_checks import slot_faults
+
 # The first with gen_random_uuid() of its own and sequences whose state can be read as here; older ones have no security fixes either.
 OLDEST = 13
 # One for the subscription and two for the tables that it copies at the same time (max_sync_workers_per_subscription).
@@ -137,13 +139,7 @@ def _contents(primary: Facts, at: str) -> list[str]:
             f"{at} has triggers that would fire on both sides: ALTER TABLE ... ENABLE TRIGGER (not ALWAYS, not REPLICA) for"
             f" {', '.join(primary.always)}"
         )
-    return faults + _slots(primary, at)
-
-
-def _slots(primary: Facts, at: str) -> list[str]:
-    if not primary.logical_slots:
-        return []
-    return [f"{at} has logical slots, which do not move: drop {', '.join(primary.logical_slots)} first"]
+    return faults + slot_faults(primary.logical_slots, at)
 
 
 def _lacking(primary: Facts, target: Facts, target_at: str) -> list[str]:
@@ -175,7 +171,7 @@ def readiness_faults(target: Side, primary: Side) -> list[str]:
         faults.append(
             f"{primary.address} has {primary.facts.prepared} prepared transactions: COMMIT PREPARED or ROLLBACK PREPARED them"
         )
-    faults += _slots(primary.facts, primary.address)
+    faults += slot_faults(primary.facts.logical_slots, primary.address)
     if primary.facts.large_objects:
         faults.append(f"{primary.address} has large objects by now, which are not replicated: lo_unlink them")
     return faults

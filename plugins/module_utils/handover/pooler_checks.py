@@ -10,15 +10,15 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover.switcho
 
 def pooler_faults(pooler: Pooler, wanted: Wanted) -> list[str]:
     """Why clients could not be led on, or others would not be with them, each with its mend; empty where all would."""
-    instances = (wanted.target, wanted.other)
     faults = pooler_file.faults(pooler.file, pooler.leads_to) if pooler.file else []
-    sharing = [one.name for one in pooler.beside if one.leads_to in instances]
-    if pooler.file and pooler.file.others_to in instances:
+    sharing = [one.name for one in pooler.beside if one.leads_to == wanted.other]
+    if pooler.file and pooler.file.others_to == wanted.other:
         sharing.append("*")
     if sharing:
         names = ", ".join(sharing)
         faults.append(
-            f"the pooler has other databases that lead to one of the two instances, whose clients would be neither held nor led on: end"
-            f" those clients and take {names} out of its configuration until this is done, or give {names} an instance of their own"
+            f"the pooler has other databases that lead to {wanted.other}, whose clients would be neither held nor led on: end those clients"
+            f" and take {names} out of its configuration until this is done (RELOAD, and KILL what SHOW DATABASES still has), or give"
+            f" {names} an instance of their own"
         )
     return faults

@@ -67,8 +67,10 @@ def faults(file: PoolerFile, leads_to: str) -> list[str]:
 LINES = r"""
 value="[[:space:]]*=[[:space:]]*('[^']*'|[^[:space:]']+)"
 line_of() { printf '%s' "^[[:space:]]*$1[[:space:]]*="; }
+# A line of $1 that has $2: a user of that name has one without a host.
+with() { printf '%s' "$(line_of "$1")(.*[[:space:]])?$2$value"; }
 # What the line of $1 has for $2.
-said() { sed -nE "s/$(line_of "$1")(.*[[:space:]])?$2$value.*/\2/p" "$file" | tail -n 1 | tr -d "'"; }
+said() { sed -nE "s/$(with "$1" "$2").*/\2/p" "$file" | tail -n 1 | tr -d "'"; }
 # The address in it, where it has one.
 address_of() {
   _host=$(said "$1" host)
@@ -155,7 +157,7 @@ now=$(shown "$database")
   exit 1
 }}
 more=$((${{now##*:}} + 1))
-rewrite "/$(line_of "$database")/{{h; s/$(line_of "$database")/{TRIAL} =/; $(to {_NOWHERE}); p; g; s/$/ pool_size=$more/}}"
+rewrite "/$(with "$database" host)/{{h; s/$(line_of "$database")/{TRIAL} =/; $(to {_NOWHERE}); p; g; s/$/ pool_size=$more/}}"
 reload || true
 trial=$(shown {TRIAL})
 [ "$(shown "$database")" = "${{now%:*}}:$more" ] || trial=

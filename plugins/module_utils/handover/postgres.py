@@ -81,8 +81,11 @@ def _copied(world: World, wanted: Wanted) -> Decision:
         return Refused(
             f"the new instance is version {new.version}, older than the old one's {old.version}: upgrade it first"
         )
+    refused = None if world.copied else _only_there(world, wanted)
+    if refused:
+        return refused
     if not old.read_only:
-        return _only_there(world, wanted) or Step("stop_writes")
+        return Step("stop_writes")
     if old.writers:
         if old.since_reload_s < wanted.grace_s:
             return Step("wait_for_writers", {"writers": old.writers}, changes=False)
@@ -96,9 +99,6 @@ def _copied(world: World, wanted: Wanted) -> Decision:
             f"after the copy {_few(_different(old.content, new.content))} differ: find out who writes to one of the instances,"
             " or what an extension of another version has there, and run this again"
         )
-    refused = _only_there(world, wanted)
-    if refused:
-        return refused
     more = newer(old.content, new.content)
     if more and not wanted.overwrite:
         return Refused(
@@ -116,7 +116,8 @@ def _only_there(world: World, wanted: Wanted) -> Refused | None:
     if not used or wanted.overwrite:
         return None
     return Refused(
-        f"only the new instance has {_few(used)}, with rows or a value: drop that there, or set overwrite if it may be lost"
+        f"only the new instance has {_few(used)}, with rows or a value: drop that there, or the extension that has it, or set overwrite if"
+        " it may be lost"
     )
 
 
@@ -157,8 +158,9 @@ def _writable(world: World) -> Decision:
 
 
 def needs_outline(switched: bool, old: Instance | None, new: Instance, state: str) -> bool:
-    """Whether the next step depends on what only the new instance has, and writes go on, so that content can't tell."""
-    return state == "copied" and not switched and not new.busy and old is not None and not old.read_only
+    """Whether the next step depends on what only the new instance has, and writes may go on, so that content can't tell."""
+    wanted = state == "copied" and not switched and not new.busy and old is not None
+    return wanted and not needs_content(switched, old, state)
 
 
 def needs_content(switched: bool, old: Instance | None, state: str) -> bool:
@@ -180,11 +182,9 @@ def simulate(world: World, step: Step) -> World:
         return world
     content = old.content or {}
     if step.name == "stop_writes":
-        old = replace(old, read_only=True, content=content)
-        return _unknown(world, old)
+        return _unknown(world, replace(old, read_only=True, content=content))
     if step.name in ("wait_for_writers", "end_writers"):
-        old = replace(old, writers=0, content=content)
-        return _unknown(world, old)
+        return _unknown(world, replace(old, writers=0, content=content))
     if step.name == "copy":
         return replace(world, new=replace(world.new, content=content), only_new={}, copied=True)
     if step.name == "wait_for_clients":

@@ -56,10 +56,10 @@ _TABLES = """(SELECT schemaname || '.' || tablename AS name, format('%I.%I', sch
 FROM pg_tables WHERE schemaname !~ '^pg_' AND schemaname <> 'information_schema') own"""
 _SEQUENCES = """(SELECT 'sequence ' || schemaname || '.' || sequencename AS name, format('%I.%I', schemaname, sequencename) AS at, last_value
 FROM pg_sequences WHERE schemaname !~ '^pg_') own"""
-_NAMES = f"SELECT name FROM {_TABLES} UNION ALL SELECT name FROM {_SEQUENCES}"
+_BOTH = f"(SELECT name, at FROM {_TABLES} UNION ALL SELECT name, at FROM {_SEQUENCES}) own"
 
 # A line of JSON with the name of each table and sequence; it waits for no lock.
-NAMES = PREAMBLE + f'sql -c "SELECT to_json(name) FROM ({_NAMES}) own"\n'
+NAMES = PREAMBLE + f'sql -c "SELECT to_json(name) FROM {_BOTH}"\n'
 
 # A line of JSON for each table and sequence: whether it has rows or was used.
 OUTLINE = (
@@ -114,7 +114,8 @@ SQL
 )
 
 # What only the new instance has outlives the dump's own clean-up, and may stand in its way. A sequence that belongs to a column goes with
-# its table, which is dropped here or by the dump. Rows that came since they were looked for end it.
+# its table, which is dropped here or by the dump; what is of an extension goes with that, which the dump makes anew where the old one has
+# it. Rows that came since they were looked for end it.
 _DROP = rf"""
 SELECT set_config('replatform.may_be_lost', :'may_be_lost', true);
 DO $do$
@@ -131,6 +132,13 @@ BEGIN
   FOR one IN SELECT * FROM {_SEQUENCES} WHERE name NOT IN (SELECT name FROM pg_temp.replatform_old) LOOP
     used := one.last_value IS NOT NULL;
     IF used AND NOT may_be_lost THEN RAISE '% of the new instance was used by now, and the old one lacks it', one.name; END IF;
+  END LOOP;
+  FOR one IN SELECT DISTINCT extname FROM pg_extension e JOIN pg_depend ON refclassid = 'pg_extension'::regclass AND refobjid = e.oid
+    WHERE deptype = 'e' AND classid = 'pg_class'::regclass AND objid IN (
+      SELECT at::regclass FROM {_BOTH} WHERE name NOT IN (SELECT name FROM pg_temp.replatform_old)
+    )
+  LOOP
+    EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', one.extname);
   END LOOP;
   FOR one IN SELECT * FROM {_TABLES} WHERE name NOT IN (SELECT name FROM pg_temp.replatform_old) LOOP
     EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', one.at);
@@ -159,7 +167,7 @@ SET client_min_messages = warning;
 CREATE TEMP TABLE replatform_old (name text);
 COPY pg_temp.replatform_old FROM STDIN;
 SQL
-sql -c "COPY ({_NAMES}) TO STDOUT"
+sql -c "COPY (SELECT name FROM {_BOTH}) TO STDOUT"
 cat <<'SQL'
 \.
 {_DROP}

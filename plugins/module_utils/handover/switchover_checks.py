@@ -25,8 +25,8 @@ class Facts:
     O(wal_limit) is how many bytes of WAL a slot may keep, -1 any.
     O(extensions) and O(collations) are those that its databases use, as pairs of name and version; a collation's is that of the
     library on this instance's host, and its name is C(ICU LOCALE) where that is ICU. O(libraries) are those that it loads at its start. What
-    begins with O(available_) is what its host has. O(tables) are its own and not the catalogue's, O(unlogged) are those of them that a standby has
-    without their rows.
+    begins with O(available_) is what its host has. O(tables) are its own and not the catalogue's, O(unlogged) are tables and sequences that
+    a standby has without their contents.
     """
 
     version: int = 15
@@ -93,18 +93,22 @@ def carried_faults(primary: Facts, primary_at: str) -> list[str]:
         faults.append(
             f"{primary_at} has the tablespaces {', '.join(primary.tablespaces)}: move them to the default one"
         )
-    if primary.logical_slots:
-        faults.append(
-            f"{primary_at} has logical slots, which do not move: drop {', '.join(primary.logical_slots)} first"
-        )
+    faults += slot_faults(primary.logical_slots, primary_at)
     if primary.synchronous:
         faults.append(f"{primary_at} waits for synchronous standbys: set synchronous_standby_names to nothing first")
     if primary.unlogged:
         faults.append(
-            f"{primary_at} has tables whose rows a standby does not get: ALTER TABLE ... SET LOGGED for"
+            f"{primary_at} has tables or sequences whose contents a standby does not get: ALTER TABLE (or SEQUENCE) ... SET LOGGED for"
             f" {', '.join(primary.unlogged)}"
         )
     return faults
+
+
+def slot_faults(logical_slots: t.Sequence[str], at: str) -> list[str]:
+    """Why what the instance at O(at) keeps for others would be lost, however it is handed over."""
+    return (
+        [f"{at} has logical slots, which do not move: drop {', '.join(logical_slots)} first"] if logical_slots else []
+    )
 
 
 def environment_faults(primary: Facts, target: Facts, primary_at: str, target_at: str) -> list[str]:

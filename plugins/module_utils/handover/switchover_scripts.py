@@ -169,7 +169,7 @@ SELECT CASE WHEN current_setting('server_version_num')::int < 150000 THEN 'NULL'
 SELECT json_build_object(
   'tables', (SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
   'unlogged', (SELECT coalesce(json_agg(current_database() || '.' || relname), '[]')
-    FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'),
+    FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'S')),
   'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{{}}') FROM pg_extension),
   'collations', (SELECT coalesce(json_object_agg(name, coalesce(version, '')), '{{}}') FROM (
     SELECT {_COLLATION} AS name, pg_collation_actual_version(c.oid) AS version

@@ -115,6 +115,17 @@ def test_another_database_of_the_pooler(fleet):
         assert asked(fleet, "second") == "f\n"
 
 
+def test_what_came_by_any_name_stays_until_it_is_killed(fleet):
+    """Whatever was taken out of the configuration."""
+    any_name = fleet.pooler.file.read_text() + f"* = host=127.0.0.1 port={fleet.swarm.port}\n"
+    with written(fleet, any_name):
+        assert asked(fleet, "postgres") == "f\n"
+    line = fleet.run("standby", fleet.k3s, check=True)["failed"]
+    assert "take postgres out" in line and "(RELOAD, and KILL what SHOW DATABASES still has)" in line
+    fleet.admin("KILL postgres")
+    stores.until(lambda: "postgres," not in fleet.admin("SHOW DATABASES"), "it is gone")
+
+
 def test_a_file_of_the_pooler_that_could_not_be_led_on(fleet):
     """It is mounted alone; and it is not what the pooler has read. Check mode says the same."""
     path, before = fleet.pooler.file, fleet.pooler.file.read_text()

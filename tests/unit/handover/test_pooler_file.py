@@ -13,8 +13,9 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 
 NAMED = {"postgres:5432": "192.0.2.14:5432"}
 GOOD = pooler_file.PoolerFile("f", "shop", leads_to="192.0.2.14:5432")
-# It has read the file, whatever it is asked, and keeps what it has where there is KEPT.
+# It has read the file, whatever it is asked, and keeps what it has where there is KEPT. A user is no database.
 PSQL = r"""#!/bin/sh
+! grep -Eq '= max_.*pool_size|^replatform_trial = max_' "$FILE" || exit 1
 [ ! -e "$FILE.kept" ] || FILE=$FILE.kept
 printf 'name,host,port,pool_size\n'
 sed -nE 's/^(shop|replatform_trial) = .*host=([^ ]+) port=([0-9]+)( pool_size=([0-9]+))?$/\1,\2,\3,\5/p' "$FILE" | sed 's/,$/,20/'
@@ -91,6 +92,14 @@ def test_a_trial_leaves_the_file_as_it_was(tmp_path):
     path.write_text(TWO)
     assert run(tmp_path, switchover_scripts.TRY_REPOINT).returncode == 0
     assert path.read_text() == TWO and not path.with_name("databases.ini.new").exists()
+
+
+def test_a_user_of_the_same_name_is_let_alone(tmp_path):
+    path = tmp_path / "databases.ini"
+    path.write_text(f"[users]\nshop = max_user_connections=50\n{TWO}")
+    done = run(tmp_path, switchover_scripts.TRY_REPOINT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert path.read_text() == f"[users]\nshop = max_user_connections=50\n{TWO}"
 
 
 @pytest.mark.parametrize("script", [switchover_scripts.TRY_REPOINT, switchover_scripts.REPOINT])

@@ -27,7 +27,9 @@ EQUAL = "items items_id_seq parent part"
 AHEAD = f"""{ITEMS}; ALTER TABLE items ADD extra serial, ADD other int GENERATED ALWAYS AS IDENTITY; {PARENT};
 CREATE TABLE more PARTITION OF parent FOR VALUES IN (2);
 CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, item int REFERENCES items); CREATE VIEW open_orders AS SELECT * FROM orders;
-CREATE SCHEMA ahead; CREATE TABLE ahead."Odd "" name" (n serial); CREATE SEQUENCE ahead.tickets"""
+CREATE SCHEMA ahead; CREATE TABLE ahead."Odd "" name" (n serial); CREATE SEQUENCE ahead.tickets;
+CREATE EXTENSION pgcrypto; CREATE TABLE srs (n serial); ALTER EXTENSION pgcrypto ADD TABLE srs;
+CREATE SEQUENCE jobs; ALTER EXTENSION pgcrypto ADD SEQUENCE jobs"""
 
 
 @contextlib.contextmanager
@@ -134,7 +136,7 @@ def test_what_the_old_one_lacks_is_dropped_where_it_was_never_used(stage):
         (_stop, copy) = (step for step in stage.run()["steps"] if not step["name"].startswith("wait_"))
         assert (
             copy["dropped"]
-            == 'ahead.Odd " name, public.more, public.orders, sequence ahead.Odd " name_n_seq, sequence ahead.tickets and 3 more'
+            == 'ahead.Odd " name, public.more, public.orders, public.srs, sequence ahead.Odd " name_n_seq and 6 more'
         )
         assert not stage.run()["changed"]
     assert stage.new_has() == EQUAL

@@ -191,7 +191,7 @@ FILE = PoolerFile("f", "shop", leads_to=A)
     ("pooler", "says"),
     [
         (replace(AT_A, file=replace(FILE, leads_to="")), "pooler_file f has no line 'shop = host=... port=...'"),
-        (replace(AT_A, beside=[Beside("second", B, "shop")]), "take second out of its configuration"),
+        (replace(AT_A, beside=[Beside("second", A, "shop")]), "take second out of its configuration"),
         (replace(AT_A, file=replace(FILE, others_to=A)), "take * out of its configuration"),
     ],
 )
@@ -201,6 +201,13 @@ def test_a_pooler_whose_clients_could_not_all_be_led_on_is_refused_before_anythi
         assert isinstance(decision, Refused) and says in decision.reason and "\n" not in decision.reason
     held = replace(pooler, paused=True)
     assert switchover.next_step(World(held, replace(STANDBY, streaming=False), PRIMARY), TO_B).name == "resume"
+
+
+def test_a_database_of_the_pooler_that_leads_to_the_one_that_is_not_fenced_is_nobodys_loss():
+    """Such as the clients that a handover has left with a standby, on the way back; or those that read from one."""
+    pooler = replace(AT_A, beside=[Beside("second", B, "shop")], file=replace(FILE, others_to=B))
+    for state, pure in (("standby", Done), ("primary", Step)):
+        assert isinstance(switchover.next_step(World(pooler, STANDBY, PRIMARY), replace(TO_B, state=state)), pure)
 
 
 def test_that_clients_could_be_led_on_is_tried_just_before_they_are_held():

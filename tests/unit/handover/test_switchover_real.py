@@ -213,11 +213,12 @@ def test_no_client_is_held_where_the_pooler_would_not_be_led_on(fleet):
 def test_what_the_primary_has_got_since_it_is_followed_is_found_before_clients_are_held(fleet):
     target, primary = (fleet.k3s, fleet.swarm) if fleet.primary() is fleet.swarm else (fleet.swarm, fleet.k3s)
     fleet.run("standby", target)
-    primary.sql("CREATE UNLOGGED TABLE queue (n int)")
-    for state in ("standby", "primary"):
+    for kind, name, state in (("TABLE", "queue ()", "standby"), ("SEQUENCE", "tickets", "primary")):
+        primary.sql(f"CREATE UNLOGGED {kind} {name}")
         said = fleet.run(state, target)["failed"]
-        assert said.endswith("has tables whose rows a standby does not get: ALTER TABLE ... SET LOGGED for shop.queue")
-    primary.sql("DROP TABLE queue")
+        mend = f"ALTER TABLE (or SEQUENCE) ... SET LOGGED for shop.{name.split()[0]}"
+        assert said.endswith(f"has tables or sequences whose contents a standby does not get: {mend}")
+        primary.sql(f"DROP {kind} {name.split()[0]}")
     assert fleet.primary() is primary and fleet.run("standby", target)["steps"] == []
 
 
