@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
+import played
 import pytest
-import yaml
 
 from .conftest import VALUES
 
@@ -53,12 +51,8 @@ def play(tmp_path):
         plays = [
             {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}
         ]
-        (tmp_path / "play.yml").write_text(yaml.safe_dump(plays), encoding="utf-8")
-        ansible = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        command = [str(ansible), "-i", "localhost,", str(tmp_path / "play.yml"), *options]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        text = done.stdout + done.stderr
-        assert done.returncode == 0, text
+        code, text = played.play(tmp_path, "localhost,", plays, *options)
+        assert code == 0, text
         changed = re.findall(r"Write the umbrella chart\].*?^(changed|ok): ", text, re.DOTALL | re.MULTILINE)
         return text, changed == ["changed"], json.loads((tmp_path / "back.json").read_text(encoding="utf-8"))
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
+import played
 import pytest
-import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.begins_empty import begins_empty
 
-ROOT = pathlib.Path(__file__).parents[3]
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 only_soaked = pytest.mark.skipif(not SOAK, reason="one of the plays that make soak runs")
 INFO = """#!{python}
@@ -52,14 +50,10 @@ def test_local_volumes_that_nobody_hands_over() -> None:
 
 @pytest.fixture(name="play")
 def play_fixture(tmp_path: pathlib.Path) -> t.Callable[..., str]:
-    mine = tmp_path / "collections/ansible_collections/sophia/replatform"
-    (mine / "plugins/modules").mkdir(parents=True)
-    (mine / "roles").mkdir()
-    for path in ("roles/cutover", "plugins/filter", "plugins/module_utils"):
-        (mine / path).symlink_to(ROOT / path)
     services = tmp_path / "services.json"
     services.write_text(json.dumps([service("web", volume("shop_uploads")), service("db", volume("shop_data"))]))
-    (mine / "plugins/modules/swarm_stack_info.py").write_text(INFO.format(python=sys.executable, file=str(services)))
+    modules = {"sophia.replatform.swarm_stack_info": INFO.format(python=sys.executable, file=str(services))}
+    played.collection(tmp_path, modules, "roles/cutover", "plugins/filter", "plugins/module_utils")
 
     def play(*options: str, **more: t.Any) -> str:
         kinds = {"web": "http", "db": "postgres"}
@@ -69,29 +63,16 @@ def play_fixture(tmp_path: pathlib.Path) -> t.Callable[..., str]:
             "cutover_swarm_hosts": ["localhost"],
             "cutover_seen": seen,
             "cutover_services": [{"name": name, "group": "g", "kind": kind} for name, kind in kinds.items()],
-            "ansible_python_interpreter": sys.executable,
             **more,
         }
         tasks = [
             {"ansible.builtin.set_fact": {"cutover_seen": seen}},
             {"ansible.builtin.include_role": {"name": "sophia.replatform.cutover", "tasks_from": "begins_empty"}},
         ]
-        (tmp_path / "play.yml").write_text(
-            yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": tasks}])
-        )
-        environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-        settings = {"COLLECTIONS_PATH": str(tmp_path / "collections"), "NOCOLOR": "1"}
-        ran = subprocess.run(
-            ["ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml", "-v", *options],
-            cwd=tmp_path,
-            env={**environment, **{f"ANSIBLE_{key}": value for key, value in settings.items()}},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "hunter2" not in ran.stdout
-        return " ".join((ran.stdout + ran.stderr).split())
+        plays = [{"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": tasks}]
+        ran = played.play(tmp_path, "localhost,", plays, "-c", "local", "-v", *options)
+        assert "hunter2" not in ran.output
+        return ran.said
 
     return play
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import subprocess
-import sys
 
+import played
 import pytest
-import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
 STACK = "services:\n  web: {image: web}\n"
@@ -60,7 +58,6 @@ class Repository:
         """The exit status, how much was changed, and what was said."""
         variables = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "cutover_repository": str(self.path),
             "cutover_branch": "migration",
             "cutover_stack_files": ["docker-stack*.yml"],
@@ -72,22 +69,11 @@ class Repository:
             "cutover_seen": {"swarm": self.swarm},
         }
         (self.folder / "artifacts").mkdir(exist_ok=True)
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"c1": None}, "vars": variables}}))
+        inventory = {"all": {"hosts": {"c1": None}, "vars": variables}}
         role = {"name": "sophia.replatform.cutover", "tasks_from": tasks}
         play = [{"hosts": "c1", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}]}]
-        (self.folder / "play.yml").write_text(json.dumps(play))
-        environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-        ran = subprocess.run(
-            ["ansible-playbook", "-i", "hosts.yml", "play.yml", *options],
-            cwd=self.folder,
-            env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        output = " ".join((ran.stdout + ran.stderr).split())
-        return ran.returncode, int((re.findall(r"changed=(\d+)", output) or ["0"])[-1]), output
+        ran = played.play(self.folder, inventory, play, *options)
+        return ran.code, int((re.findall(r"changed=(\d+)", ran.said) or ["0"])[-1]), ran.said
 
 
 @pytest.fixture(name="shop")

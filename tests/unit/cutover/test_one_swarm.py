@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import typing as t
 
+import played
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -32,36 +31,12 @@ def play(role: dict[str, str], hosts: dict[str, dict[str, t.Any]]) -> dict[str, 
 
 
 def test_one_swarm_with_hosts_that_have_left_passes_and_another_is_refused_by_name(tmp_path: pathlib.Path) -> None:
-    mine = tmp_path / "collections/ansible_collections/sophia/replatform"
-    (mine / "roles").mkdir(parents=True)
-    (mine / "plugins").mkdir()
-    for path in ("roles/cutover", "plugins/filter", "plugins/module_utils"):
-        (mine / path).symlink_to(ROOT / path)
+    played.collection(tmp_path, {}, "roles/cutover", "plugins/filter", "plugins/module_utils")
     role = {"name": "sophia.replatform.cutover", "tasks_from": "one_swarm"}
     one = {"m1": seen("n1", "n1", "n2"), "w1": seen("n2"), "w2": seen("")}
     plays = [play(role, one), play(role, {**one, "w1": seen("x2")})]
-    (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
-    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-    settings = {"COLLECTIONS_PATH": str(tmp_path / "collections"), "NOCOLOR": "1"}
-    ran = subprocess.run(
-        [
-            "ansible-playbook",
-            "-i",
-            "m1,w1,w2",
-            "-c",
-            "local",
-            "play.yml",
-            "-e",
-            '{"cutover_swarm_hosts": [m1, w1, w2]}',
-        ],
-        cwd=tmp_path,
-        env={**environment, **{f"ANSIBLE_{key}": value for key, value in settings.items()}},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    output = " ".join(ran.stdout.split())
+    given = ("-c", "local", "-e", '{"cutover_swarm_hosts": [m1, w1, w2]}')
+    output = played.play(tmp_path, "m1,w1,w2", plays, *given).said
     passed, refused = output.split("PLAY [m1,w1,w2]")[1:]
     assert "TASK [sophia.replatform.cutover : Refuse hosts that are in another Swarm]" in passed
     assert "fatal" not in passed

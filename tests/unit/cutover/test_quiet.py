@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import threading
 import typing as t
 
+import played
 import pytest
-import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [{"name": "web", "group": "shop", "kind": "http", "port": 80}]
@@ -61,7 +58,6 @@ def play(folder: pathlib.Path, hosts: dict[str, t.Any], tasks: list[t.Any]) -> t
     """The exit status and what was said. No host is a manager, so no Engine is asked."""
     given = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "ansible_async_dir": str(folder / "jobs"),
         "cutover_seen": {"swarm": "active", "is_manager": False, "services": [], "hostname": "node"},
         "cutover_groups": ["shop"],
@@ -69,22 +65,9 @@ def play(folder: pathlib.Path, hosts: dict[str, t.Any], tasks: list[t.Any]) -> t
         "cutover_stack": "shop",
         "cutover_swarm_hosts": ["c1"],
     }
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": given}}))
-    (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    ran = subprocess.run(
-        ["ansible-playbook", "-i", "hosts.yml", "-f", "1", "play.yml"],
-        cwd=folder,
-        env={
-            **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+    ran = played.play(folder, {"all": {"hosts": hosts, "vars": given}}, plays, "-f", "1")
+    return ran.code, ran.said
 
 
 def role(tasks: str) -> dict[str, t.Any]:

@@ -7,11 +7,9 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
-import sys
 
+import played
 import pytest
-import yaml
 
 from . import conftest
 
@@ -29,7 +27,6 @@ class Run:
     def __init__(self, folder, servers, name):
         self.folder, self.servers, self.name = folder, servers, name
         self.settings = {
-            "ansible_python_interpreter": sys.executable,
             "ansible_connection": "local",
             "cutover_dns_hook": "sophia.replatform.dns",
             "cutover_artifacts": str(folder),
@@ -41,28 +38,18 @@ class Run:
             "dns_lowered_ttl": 1,
         }
 
-    def command(self, *arguments, playbook=ROOT / "playbooks/dns.yml", **changes):
-        hosts = {"localhost": {**self.settings, **changes}}
-        (self.folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-        program = str(pathlib.Path(sys.executable).with_name("ansible-playbook"))
-        return [program, "-i", str(self.folder / "hosts.json"), *arguments, str(playbook)]
-
-    def start(self, *command):
+    def start(self, *arguments, hosts=None, playbook=ROOT / "playbooks/dns.yml", **changes):
+        inventory = {"all": hosts or {"hosts": {"localhost": {**self.settings, **changes}}}}
         environment = {
-            **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_FORCE_COLOR": "0",
             "ANSIBLE_ROLES_PATH": str(self.folder / "roles"),
             "PYTHONPATH": conftest.PYTHON,
         }
-        return subprocess.Popen(
-            command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
+        return played.start(self.folder, inventory, playbook, *arguments, **environment)
 
     def play(self, state, *arguments, **changes):
         """What was said, and how much was changed and failed."""
-        said, _none = self.start(*self.command("-e", f"state={state}", *arguments, **changes)).communicate()
+        said, _none = self.start("-e", f"state={state}", *arguments, **changes).communicate()
         recap = re.search(r"^localhost +: .*changed=(\d+) .*failed=(\d+)", said, re.MULTILINE)
         assert recap, said
         return said, int(recap[1]), int(recap[2])
@@ -107,7 +94,7 @@ def test_the_last_ttl_and_no_wait_where_none_is_wanted(run):
 
 
 def test_killed_while_it_waits_and_run_again(run):
-    killed = run.start(*run.command("-e", "state=shifted"))
+    killed = run.start("-e", "state=shifted")
     for line in killed.stdout:
         if "Wait, and say how long is left" in line:
             break
@@ -144,12 +131,10 @@ def test_the_cutover_calls_whatever_role_is_named(run, tmp_path):
         {"ansible.builtin.include_role": role, "vars": {"__cutover_dns_state": state, **more}}
         for state, more in (("lowered", {}), ("rolled_back", {"__cutover_dns_wait": False}))
     ]
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "edge", "gather_facts": False, "tasks": tasks}]))
+    plays = [{"hosts": "edge", "gather_facts": False, "tasks": tasks}]
     settings = {**run.settings, "cutover_dns_hook": "mine", "dns_asked": str(tmp_path / "asked")}
-    hosts = {"all": {"children": {"edge": {"hosts": {"one": settings, "two": settings}}}}}
-    command = run.command(playbook=tmp_path / "play.yml")
-    (tmp_path / "hosts.json").write_text(json.dumps(hosts))
-    said, _none = run.start(*command).communicate()
+    hosts = {"children": {"edge": {"hosts": {"one": settings, "two": settings}}}}
+    said, _none = run.start(hosts=hosts, playbook=plays).communicate()
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked == ["lowered True one", "rolled_back False one"], said
 

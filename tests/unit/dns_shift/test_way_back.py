@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
-import pytest
+import played
 
 from . import conftest
 from .test_shift_real import NEW, Controller
 
-ROOT = pathlib.Path(__file__).parents[3]
 FAULT = "it does not know key replatform"
 NAMES = """#!/usr/bin/python
 # WANT_JSON
@@ -34,33 +29,30 @@ def done(what):
     )
 
 
-@pytest.fixture(name="collections")
-def collections_fixture(tmp_path):
+def lay_out(folder):
     """The roles of the cutover and of DNS as they are; edges, stores and cluster only say that they were asked."""
-    ours = tmp_path / "collections/ansible_collections/sophia/replatform"
-    files = {
-        ours / "roles/edge/tasks/guard_ended.yml": done("guard"),
-        ours / "roles/edge/tasks/shift_back.yml": done("services"),
-        ours / "roles/data_handover/tasks/main.yml": done("stores"),
-        ours.parents[1] / "kubernetes/core/plugins/modules/k8s_info.py": NAMES,
+    links = ("plugins", "meta", "galaxy.yml", "roles/cutover", "roles/dns")
+    ours = played.collection(folder, {"kubernetes.core.k8s_info": NAMES}, *links)
+    tasks = {
+        "edge/tasks/guard_ended": "guard",
+        "edge/tasks/shift_back": "services",
+        "data_handover/tasks/main": "stores",
     }
-    for path, text in files.items():
+    for name, what in tasks.items():
+        path = ours / f"roles/{name}.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    for path in ("plugins", "meta", "galaxy.yml", "roles/cutover", "roles/dns"):
-        (ours / path).symlink_to(ROOT / path)
-    return tmp_path / "collections"
+        path.write_text(done(what))
 
 
 class WayBack:
     """Brings back what two edges serve, as playbooks/rollback.yml plays it."""
 
-    def __init__(self, folder, collections, servers, name):
-        self.folder, self.collections = folder, collections
+    def __init__(self, folder, servers, name):
+        self.folder = folder
+        lay_out(folder)
         seen = {"swarm": "active", "is_manager": True, "hostname": "node", "services": SERVICES}
         self.settings = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "cutover_seen": seen,
             "cutover_swarm_hosts": ["one"],
             "cutover_groups": ["shop"],
@@ -78,7 +70,7 @@ class WayBack:
             "dns_lowered_ttl": 1,
         }
         role = {"name": "sophia.replatform.cutover", "tasks_from": "rolled_back"}
-        plays = [
+        self.plays = [
             {
                 "hosts": "edge",
                 "gather_facts": False,
@@ -91,52 +83,35 @@ class WayBack:
                 "tasks": [{"name": "Next", "ansible.builtin.debug": {"msg": "what comes after the way back"}}],
             },
         ]
-        (folder / "play.json").write_text(json.dumps(plays))
 
     def play(self, secret):
         """The exit status, what was said, what happened in which order, failed and rescued at each edge, and what went back."""
         settings = {**self.settings, "dns_key": {"name": "replatform", "secret": secret}}
-        (self.folder / "hosts.json").write_text(
-            json.dumps({"all": {"children": {"edge": {"hosts": {"one": settings, "two": settings}}}}})
-        )
-        program = str(pathlib.Path(sys.executable).with_name("ansible-playbook"))
-        run = subprocess.run(
-            [program, "-i", self.folder / "hosts.json", self.folder / "play.json"],
-            cwd=self.folder,
-            env={
-                **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-                "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
-                "ANSIBLE_NOCOLOR": "1",
-                "PYTHONPATH": conftest.PYTHON,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        inventory = {"all": {"children": {"edge": {"hosts": {"one": settings, "two": settings}}}}}
+        run = played.play(self.folder, inventory, self.plays, PYTHONPATH=conftest.PYTHON)
         counts = {
             host: (int(failed), int(rescued))
             for host, failed, rescued in re.findall(
-                r"^(\w+) +: .*failed=(\d+) .*rescued=(\d+)", run.stdout, re.MULTILINE
+                r"^(\w+) +: .*failed=(\d+) .*rescued=(\d+)", run.output, re.MULTILINE
             )
         }
-        said = " ".join((run.stdout + run.stderr).split())
-        happened = re.findall(rf"(guard|stores|services) of (one|two)|({FAULT})", run.stdout)
+        happened = re.findall(rf"(guard|stores|services) of (one|two)|({FAULT})", run.output)
         order = [what for what, _same in itertools.groupby(kind or fault for kind, _edge, fault in happened)]
         back = {f"{kind} of {edge}" for kind, edge, _fault in happened if kind}
-        return run.returncode, said, order, counts, back
+        return run.code, run.said, order, counts, back
 
 
 ALL = {"guard of one", "guard of two", "stores of one", "services of one", "services of two"}
 
 
-def test_a_fault_of_dns_keeps_nothing_else_on_k3s_and_ends_the_run(tmp_path, servers, collections):
+def test_a_fault_of_dns_keeps_nothing_else_on_k3s_and_ends_the_run(tmp_path, servers):
     name = servers.quick_name()
     controller = Controller(servers, name)
     controller.run("shifted")
     controller.now += 3600
     controller.run("shifted")
     assert servers.look(name)[1] == NEW
-    back = WayBack(tmp_path, collections, servers, name)
+    back = WayBack(tmp_path, servers, name)
 
     code, said, order, counts, went = back.play(conftest.WRONG)
     assert order == ["guard", FAULT, "stores", "services", FAULT] and went == ALL, said

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import threading
 import typing as t
 
+import played
 import pytest
 import yaml
 
@@ -56,28 +54,15 @@ def waited(folder: pathlib.Path, api: t.Any, **routers: list[str]) -> bool:
         (folder / name).write_text("")
     variables = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "edge_services": SERVICES,
         "__edge_api": f"http://127.0.0.1:{api.server_port}",
         "__edge_dynamic_dir": str(folder),
         "__edge_entry_points": ["web", "websecure"],
     }
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {"one": variables}}}))
-    (folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [wait]}]))
-    ran = subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            folder / "hosts.json",
-            folder / "play.json",
-        ],
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "one" in ran.stdout, ran.stderr
-    return ran.returncode == 0
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": [wait]}]
+    code, output = played.play(folder, {"all": {"hosts": {"one": variables}}}, plays)
+    assert "one" in output, output
+    return code == 0
 
 
 def test_routes_of_either_kind_are_enough_whatever_lies_beside_them(tmp_path: pathlib.Path, api: t.Any) -> None:

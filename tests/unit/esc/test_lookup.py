@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import subprocess
-
+import played
 import pytest
-import yaml
 from fake_esc import ORGANIZATION, TOKEN, FakeEsc, value
-
-ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.fixture(name="esc")
@@ -23,12 +17,11 @@ def esc_fixture():
 
 def play(esc, folder, tasks, **environment):
     """What a run with three hosts says, and its end."""
-    (folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
     inventory = {
         "all": {
             "hosts": {host: {"ansible_connection": "local"} for host in "abc"},
             "vars": {
-                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
                 "pulumi_esc_organization": ORGANIZATION,
                 "pulumi_esc_environment": "production",
                 "pulumi_esc_api_url": esc.url,
@@ -36,16 +29,8 @@ def play(esc, folder, tasks, **environment):
             },
         }
     }
-    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
-    done = subprocess.run(
-        ["ansible-playbook", "-vvv", "-i", str(folder / "hosts.yml"), str(folder / "play.yml")],
-        cwd=ROOT,
-        env={**os.environ, "PULUMI_ACCESS_TOKEN": TOKEN, "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    settings = {"PULUMI_ACCESS_TOKEN": TOKEN, "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"), **environment}
+    return played.play(folder, inventory, plays, "-vvv", **settings)
 
 
 def test_a_run_opens_an_environment_once_and_leaves_nothing(esc, tmp_path):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 import typing as t
 
+import played
 import pytest
 import yaml
 
@@ -55,17 +53,10 @@ class Fleet:
             for entry in entries
         ]
         play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]
-        (self.folder / "play.yml").write_text(yaml.safe_dump(play))
-        ansible = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        command = [str(ansible), "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml"), *options]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False
-        )
-        printed = done.stdout + done.stderr
-        assert done.returncode == 0, printed
-        assert re.search(r"localhost +: ok=\d+ +changed=0 +unreachable=0 +failed=0", printed), printed
-        return printed
+        ran = played.play(self.folder, "hosts.yml", play, *options)
+        assert ran.code == 0, ran.output
+        assert re.search(r"localhost +: ok=\d+ +changed=0 +unreachable=0 +failed=0", ran.output), ran.output
+        return ran.output
 
     def files(self) -> dict[str, bytes]:
         return {

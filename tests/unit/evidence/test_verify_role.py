@@ -5,15 +5,14 @@ from __future__ import annotations
 import http.server
 import importlib.util
 import json
-import os
 import pathlib
 import re
 import socket
 import subprocess
-import sys
 import threading
 import typing as t
 
+import played
 import pytest
 import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.evidence.folder import read_evidence
@@ -140,7 +139,6 @@ class Fleet:
         self.edge = LocalHttp(Edge, known)
         self.hosts: dict[str, t.Any] = {"one": {"ansible_connection": "local"}, "two": {}}
         self.variables: dict[str, t.Any] = {
-            "ansible_python_interpreter": sys.executable,
             "evidence_artifacts": str(self.artifacts),
             "evidence_environment": "test",
             "evidence_kubeconfig": str(folder / "kubeconfig"),
@@ -188,34 +186,14 @@ class Fleet:
             "vars": self.variables,
             "children": {group: {"hosts": {name: {} for name in names}} for group, names in groups.items()},
         }
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": inventory}))
         playbook = ROOT / "playbooks/verify.yml"
-        command = [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            str(self.folder / "hosts.yml"),
-        ]
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "COLUMNS": "400",
-        }
-        done = subprocess.run(
-            [*command, str(playbook), *options],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        printed = done.stdout + done.stderr
+        settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "400"}
+        code, printed = played.play(self.folder, {"all": inventory}, playbook, *options, **settings)
         assert SECRET not in printed
         assert set(re.findall(r"changed=(\d+)", printed)) == {"0"}, printed
         if server:
             assert server.changes == []
-        return done.returncode, printed
+        return code, printed
 
 
 def lines(printed: str) -> dict[str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 
+import played
 import pytest
 import yaml
 
@@ -85,23 +84,19 @@ class Stage:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        mine = folder / "collections/ansible_collections/sophia/replatform"
-        core = folder / "collections/ansible_collections/kubernetes/core"
-        for one in (mine, core):
-            (one / "plugins/modules").mkdir(parents=True)
+        mine = played.collection(folder, {}, "roles/data_handover")
         (mine / "roles/platform/tasks").mkdir(parents=True)
-        (mine / "roles/data_handover").symlink_to(ROOT / "roles/data_handover")
         names = "{{ [platform_handed_over, platform_handed_back] | to_json }}"
         note = {"argv": [sys.executable, "-c", NOTE, str(folder / "calls"), names]}
         task = {"name": "Note down", "ansible.builtin.command": note, "check_mode": False}
         (mine / "roles/platform/tasks/main.yml").write_text(yaml.safe_dump([task]))
-        self.module(mine, "swarm_stack_info", ["stack"])
+        self.module("sophia.replatform", "swarm_stack_info", ["stack"])
         for name, run in (("postgres_switchover", "switchover_run"), ("redis_switchover", "redis_pair_run")):
             text = (ROOT / f"plugins/module_utils/handover/{run}.py").read_text()
-            self.module(mine, name, [*OPTIONS.findall(text), "journal", "deadline"])
+            self.module("sophia.replatform", name, [*OPTIONS.findall(text), "journal", "deadline"])
         named = ["kubeconfig", "api_version", "kind", "namespace"]
-        self.module(core, "k8s_info", [*named, "name", "label_selectors"])
-        self.module(core, "k8s", [*named, "name", "state", "definition", "merge_type"])
+        self.module("kubernetes.core", "k8s_info", [*named, "name", "label_selectors"])
+        self.module("kubernetes.core", "k8s", [*named, "name", "state", "definition", "merge_type"])
         self.say("k8s_info", cluster())
         self.say("k8s", {"changed": True})
         lasting = {"restart_condition": "none"}  # no handover ends a Redis
@@ -111,7 +106,7 @@ class Stage:
 
     def module(self, collection, name, options):
         text = MODULE.format(python=sys.executable, options=options, folder=self.folder, name=name)
-        (collection / f"plugins/modules/{name}.py").write_text(text)
+        played.collection(self.folder, {f"{collection}.{name}": text})
 
     def say(self, module, answer):
         (self.folder / f"{module}.json").write_text(json.dumps(answer))
@@ -131,27 +126,13 @@ class Stage:
         }
         role = {"name": "sophia.replatform.data_handover"}
         plays = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}]}]
-        (self.folder / "play.yml").write_text(yaml.safe_dump(plays))
         (self.folder / "calls").write_text("")
         inventory = {"all": {"hosts": {name: {"ansible_connection": "local"} for name in ("localhost", "beside")}}}
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
-        ansible = str(pathlib.Path(sys.executable).parent / "ansible-playbook")
-        done = subprocess.run(
-            [ansible, "-i", "hosts.yml", "play.yml", "-e", json.dumps(values), "-e", "ansible_become=false", *options],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-                "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-                "ANSIBLE_NOCOLOR": "1",
-            },
-        )
+        given = ("-e", json.dumps(values), "-e", "ansible_become=false", *options)
+        done = played.play(self.folder, inventory, plays, *given)
         calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
         looks = ("k8s_info", "swarm_stack_info")
-        return done.returncode, [call for call in calls if call[0] not in looks], done.stdout + done.stderr
+        return done.code, [call for call in calls if call[0] not in looks], done.output
 
 
 @pytest.fixture(name="stage")

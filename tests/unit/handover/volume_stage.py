@@ -7,10 +7,10 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import typing as t
 
+import played
 import yaml
 
 from . import stores, volumes
@@ -30,17 +30,14 @@ except Exception as exc:
     module.fail_json(msg=str(exc))
 """
 NOTE = "from volume_world import World; import json, pathlib, sys; World(pathlib.Path(sys.argv[1])).names(json.loads(sys.argv[2]))"
+NAMED = ("kubeconfig", "api_version", "kind", "namespace")
 MODULES = {
-    ("sophia", "replatform"): {
-        "swarm_stack_info": ["stack"],
-        "volume_info": ["volume"],
-        "swarm_scale": ["service", "replicas", "deadline", "journal"],
-    },
-    ("kubernetes", "core"): {
-        "k8s_info": ["kubeconfig", "api_version", "kind", "namespace", "name"],
-        "k8s_scale": ["kubeconfig", "api_version", "kind", "namespace", "name", "replicas", "wait", "wait_timeout"],
-        "k8s": ["kubeconfig", "state", "definition", "api_version", "kind", "namespace", "name", "wait"],
-    },
+    "sophia.replatform.swarm_stack_info": ["stack"],
+    "sophia.replatform.volume_info": ["volume"],
+    "sophia.replatform.swarm_scale": ["service", "replicas", "deadline", "journal"],
+    "kubernetes.core.k8s_info": [*NAMED, "name"],
+    "kubernetes.core.k8s_scale": [*NAMED, "name", "replicas", "wait", "wait_timeout"],
+    "kubernetes.core.k8s": [*NAMED, "name", "state", "definition", "wait"],
 }
 STORE = {"name": "wiki", "kind": "files", "port": 80, "files": {"volume": "wiki_data", "window": 120}}
 
@@ -50,23 +47,15 @@ class Stage:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        for owner, modules in MODULES.items():
-            collection = folder.joinpath("collections", "ansible_collections", *owner)
-            (collection / "plugins/modules").mkdir(parents=True)
-            for name, options in modules.items():
-                text = STAND_IN.format(
-                    python=sys.executable,
-                    tests=stores.HERE,
-                    options=options,
-                    folder=folder,
-                    name=name,
-                )
-                (collection / f"plugins/modules/{name}.py").write_text(text)
-        mine = folder / "collections/ansible_collections/sophia/replatform"
-        (mine / "plugins/module_utils").symlink_to(ROOT / "plugins/module_utils")
-        (mine / "plugins/modules/volume_handover.py").symlink_to(ROOT / "plugins/modules/volume_handover.py")
+        modules = {
+            name: STAND_IN.format(
+                python=sys.executable, tests=stores.HERE, options=options, folder=folder, name=name.rpartition(".")[2]
+            )
+            for name, options in MODULES.items()
+        }
+        real = ("plugins/module_utils", "plugins/modules/volume_handover.py", "roles/data_handover")
+        mine = played.collection(folder, modules, *real)
         (mine / "roles/platform/tasks").mkdir(parents=True)
-        (mine / "roles/data_handover").symlink_to(ROOT / "roles/data_handover")
         names = "{{ [platform_handed_over, platform_handed_back] | to_json }}"
         note = {"argv": [sys.executable, "-c", NOTE, str(folder), names]}
         task = {
@@ -112,40 +101,15 @@ class Stage:
         }
         role = {"name": "sophia.replatform.data_handover", "tasks_from": entry}
         plays = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}]}]
-        (self.folder / "play.yml").write_text(yaml.safe_dump(plays))
         beside = self.folder / "python-beside"
         beside.write_text(f'#!/bin/sh\nAT=beside exec {sys.executable} "$@"\n')
         beside.chmod(0o755)
         hosts = {"localhost": {"ansible_connection": "local"}}
         hosts["beside"] = {**hosts["localhost"], "ansible_python_interpreter": str(beside)}
         inventory = {"all": {"hosts": hosts}}
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
-        ansible = str(pathlib.Path(sys.executable).parent / "ansible-playbook")
-        with open(self.folder / "said", "wb") as said:
-            return subprocess.Popen(
-                [
-                    ansible,
-                    "-i",
-                    "hosts.yml",
-                    "play.yml",
-                    "-e",
-                    json.dumps(values),
-                    "-e",
-                    "ansible_become=false",
-                    *options,
-                ],
-                cwd=self.folder,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-                env={
-                    **os.environ,
-                    "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-                    "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-                    "ANSIBLE_PIPELINING": "1",
-                    "ANSIBLE_NOCOLOR": "1",
-                },
-            )
+        given = ("-e", json.dumps(values), "-e", "ansible_become=false", *options)
+        with open(self.folder / "said", "w", encoding="utf-8") as said:
+            return played.start(self.folder, inventory, plays, *given, stdout=said)
 
     def play(self, to: str = "k3s", **given: t.Any) -> tuple[int, str]:
         status = self.start(to, **given).wait()

@@ -9,9 +9,8 @@ import os
 import pathlib
 import re
 import stat
-import subprocess
-import sys
 
+import played
 import pytest
 import yaml
 
@@ -73,10 +72,7 @@ class Hosts:
             "ansible.builtin.include_role": {"name": "sophia.replatform.k3s", "tasks_from": tasks},
             "vars": given or {},
         }
-        (self.folder / "play.yml").write_text(yaml.safe_dump([{**play, "tasks": [task]}]))
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(self.inventory))
         private = {
-            "ansible_python_interpreter": sys.executable,
             "__k3s_config_dir": str(self.folder),
             "__k3s_data_dir": str(self.folder / "data"),
             "__k3s_token_path": str(self.folder / "token"),
@@ -89,22 +85,9 @@ class Hosts:
             "__k3s_firewall_file": str(self.folder / "firewall.nft"),
             "__k3s_firewall_unit_path": str(self.folder / "firewall.service"),
         }
-        run = subprocess.run(
-            ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-e", json.dumps({**private, **variables}), *options],
-            cwd=self.folder,
-            env={
-                **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-                "PATH": f"{self.folder}:{os.environ['PATH']}",
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-                "ANSIBLE_PIPELINING": "1",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        return run.returncode, run.stdout + run.stderr
+        given = ("-e", json.dumps({**private, **variables}), *options)
+        path = f"{self.folder}:{os.environ['PATH']}"
+        return played.play(self.folder, self.inventory, [{**play, "tasks": [task]}], *given, PATH=path)
 
     def said(self) -> list[str]:
         lines = [line.replace("--no-block ", "") for line in (self.folder / "said").read_text().splitlines()]
@@ -415,13 +398,6 @@ def test_the_server_that_begins_is_waited_for_where_a_node_that_is_there_will_as
     for name, state in states.items():
         hosts.inventory["all"]["hosts"][name]["k3s_service_state"] = state
     task = {"ansible.builtin.assert": {"that": f"k3s_wait == {waits}"}, "vars": given}
-    (hosts.folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "s1", "gather_facts": False, "tasks": [task]}]))
-    (hosts.folder / "hosts.yml").write_text(yaml.safe_dump(hosts.inventory))
-    run = subprocess.run(
-        ["ansible-playbook", "-i", "hosts.yml", "play.yml"],
-        cwd=hosts.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    play = {"hosts": "s1", "gather_facts": False, "tasks": [task]}
+    run = played.play(hosts.folder, hosts.inventory, [play])
+    assert run.code == 0, run.output

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import fake_api
+import played
 import pytest
 import yaml
 
@@ -57,12 +56,7 @@ class Host:
             }
             (self.folder / "kubeconfig").write_text(yaml.safe_dump(config))
         task = {"ansible.builtin.include_role": {"name": f"sophia.replatform.{role}", "tasks_from": entry}}
-        (self.folder / "play.yml").write_text(
-            yaml.safe_dump([{"hosts": "gpu", "gather_facts": False, "tasks": [task]}])
-        )
-        (self.folder / "hosts.yml").write_text("gpu: {hosts: {gpu-1: {ansible_connection: local}}}\n")
         more = {
-            "ansible_python_interpreter": sys.executable,
             "nvidia_driver_root": str(self.folder / "root"),
             "nvidia_device_plugin_root": str(self.folder / "root"),
             "nvidia_device_plugin_kubeconfig": str(self.folder / "kubeconfig"),
@@ -70,18 +64,12 @@ class Host:
             "__nvidia_device_plugin_delay": 0,
             **variables,
         }
-        environment = {
-            **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
-            "TMPDIR": str(self.folder),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        command = ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-e", json.dumps(more), *options]
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        return done.returncode, " ".join(f"{done.stdout} {done.stderr}".split())
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        inventory = {"gpu": {"hosts": {"gpu-1": {"ansible_connection": "local"}}}}
+        plays = [{"hosts": "gpu", "gather_facts": False, "tasks": [task]}]
+        given = ("-e", json.dumps(more), *options)
+        done = played.play(self.folder, inventory, plays, *given, PATH=path, TMPDIR=str(self.folder))
+        return done.code, done.said
 
 
 @pytest.fixture

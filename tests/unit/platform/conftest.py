@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import pathlib
-import subprocess
-import sys
-
+import played
 import pytest
-import yaml
-
-ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -26,10 +20,6 @@ def play(tmp_path):
                 "tasks": [{"ansible.builtin.include_role": role}, *after],
             }
         ]
-        (tmp_path / "play.yml").write_text(yaml.safe_dump(plays), encoding="utf-8")
-        ansible = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        command = [str(ansible), "-i", "inventory,", str(tmp_path / "play.yml"), *options]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+        return played.play(tmp_path, "inventory,", plays, *options)
 
     return run

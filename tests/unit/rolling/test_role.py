@@ -8,11 +8,11 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import time
 
 import kube_raw as raw
+import played
 import pytest
 import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
@@ -90,29 +90,14 @@ class Fleet:
 
     def begin(self, *options):
         variables = {
-            "ansible_python_interpreter": sys.executable,
             "rolling_kubectl": [sys.executable, "-S", str(FAKE), str(self.path)],
             "rolling_state_dir": str(self.folder / "state"),
             "rolling_gate_timeout": 1,
             "__rolling_delay": 0,
             "__rolling_unit_paths": [str(self.folder)],
         }
-        command = ["ansible-playbook", "-i", "hosts.yml", "plays.yml", "-e", json.dumps(variables), *options]
-        environment = {
-            **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        given = ("-e", json.dumps(variables), *options)
+        return played.start(self.folder, "hosts.yml", "plays.yml", *given)
 
     def run(self, *options):
         process = self.begin(*options)

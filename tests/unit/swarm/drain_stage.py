@@ -13,10 +13,9 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 
-import yaml
+import played
 
 ROOT = pathlib.Path(__file__).parents[3]
 MODULES = ("swarm_stack_info", "swarm_scale", "swarm_drain", "traffic_shift")
@@ -57,14 +56,8 @@ class Stage:
         self.edges = [f"e{number}" for number in range(1, edges + 1)]
         self.managers = managers
         self.names = sorted(services)
-        mine = folder / "collections/ansible_collections/sophia/replatform"
-        (mine / "plugins/modules").mkdir(parents=True)
-        (mine / "roles").mkdir()
-        (mine / "roles/edge").symlink_to(ROOT / "roles/edge")
-        (mine / "playbooks").symlink_to(ROOT / "playbooks")
-        for part in ("filter", "module_utils"):
-            (mine / "plugins" / part).symlink_to(ROOT / "plugins" / part)
-        (mine / "plugins/modules/http_probe.py").symlink_to(ROOT / "plugins/modules/http_probe.py")
+        real = ("roles/edge", "playbooks", "plugins/filter", "plugins/module_utils", "plugins/modules/http_probe.py")
+        modules = {}
         for name in MODULES:
             options = [
                 *OPTIONS.findall((ROOT / f"plugins/modules/{name}.py").read_text()),
@@ -72,14 +65,14 @@ class Stage:
                 "phase",
                 "deadline",
             ]
-            text = MODULE.format(
+            modules[f"sophia.replatform.{name}"] = MODULE.format(
                 python=sys.executable,
                 here=str(pathlib.Path(__file__).parent),
                 options=options,
                 folder=str(folder),
                 name=name,
             )
-            (mine / f"plugins/modules/{name}.py").write_text(text)
+        played.collection(folder, modules, *real)
         world = {
             "nodes": {f"n{i}": "active" for i in range(1, 5)},
             "services": {name: {"replicas": len(nodes), "tasks": nodes} for name, nodes in services.items()},
@@ -110,26 +103,11 @@ class Stage:
             "edge": {"hosts": {edge: {"edge_config_dir": edge} for edge in self.edges}},
         }
         inventory = {"all": {"children": groups, "vars": {**hosts, **shared}}}
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
         (self.folder / "calls").write_text("")
-        ansible = str(pathlib.Path(sys.executable).parent / "ansible-playbook")
-        command = [ansible, "-i", "hosts.yml", str(ROOT / "playbooks/drain.yml"), *options]
-        process = subprocess.Popen(
-            [*command, "-e", json.dumps(variables or {})],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env={
-                **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-                "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-                "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_PIPELINING": "1",
-                "ANSIBLE_FORKS": "1",  # the edges in their order
-            },
-        )
+        process = played.start(
+            self.folder, inventory, ROOT / "playbooks/drain.yml", *options, "-e", json.dumps(variables or {}),
+            ANSIBLE_FORKS="1",  # the edges in their order
+        )  # fmt: skip
         (self.folder / "group").write_text(str(process.pid))
         said, _none = process.communicate(timeout=280)
         with contextlib.suppress(ProcessLookupError):

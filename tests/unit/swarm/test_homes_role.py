@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
+import played
 import pytest
-import yaml
 
-ROOT = pathlib.Path(__file__).parents[3]
 HEAD = """#!{python}
 import json, os
 from ansible.module_utils.basic import AnsibleModule
@@ -97,16 +94,11 @@ class Stage:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        collections = folder / "collections/ansible_collections"
-        for name, (options, body) in MODULES.items():
-            namespace, collection, module = name.split(".")
-            plugins = collections / namespace / collection / "plugins/modules"
-            plugins.mkdir(parents=True, exist_ok=True)
-            head = HEAD.format(python=sys.executable, folder=str(folder), options=options)
-            (plugins / f"{module}.py").write_text(head + body)
-        (collections / "sophia/replatform/roles").mkdir()
-        for path in ("roles/swarm_retirement", "plugins/filter", "plugins/module_utils"):
-            (collections / "sophia/replatform" / path).symlink_to(ROOT / path)
+        modules = {
+            name: HEAD.format(python=sys.executable, folder=str(folder), options=options) + body
+            for name, (options, body) in MODULES.items()
+        }
+        played.collection(folder, modules, "roles/swarm_retirement", "plugins/filter", "plugins/module_utils")
         (folder / "swarm").write_text(json.dumps(SWARM))
         for host, (_entry, _given, cluster) in HOSTS.items():
             (folder / host).mkdir()
@@ -117,14 +109,12 @@ class Stage:
         """What was said; a play for each host, and one that fails does not end the others."""
         given = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "swarm_retirement_stack": "shop",
             "swarm_retirement_handed_over": ["web"],
             "swarm_retirement_state_dir": f"{self.folder}/{{{{ inventory_hostname }}}}",
             "swarm_retirement_kubeconfig": "/kubeconfig",
             "swarm_retirement_filled": ["web"],
         }
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(HOSTS), "vars": given}}))
         plays = []
         for host in hosts:
             entry, more, _cluster = HOSTS[host]
@@ -133,19 +123,8 @@ class Stage:
             tasks = [{"block": [{"ansible.builtin.include_role": role}], "rescue": [{"ansible.builtin.meta": "noop"}]}]
             common = {"gather_facts": False, "environment": {"HOST": host}}
             plays.append({"hosts": host, **common, "vars": {**seen, **more}, "tasks": tasks})
-        (self.folder / "play.yml").write_text(yaml.safe_dump(plays))
-        environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-        settings = {"COLLECTIONS_PATH": str(self.folder / "collections"), "NOCOLOR": "1", "PIPELINING": "1"}
-        ran = subprocess.run(
-            ["ansible-playbook", "-i", "hosts.yml", "play.yml", *options],
-            cwd=self.folder,
-            env={**environment, **{f"ANSIBLE_{key}": value for key, value in settings.items()}},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return ran.stdout + ran.stderr
+        inventory = {"all": {"hosts": dict.fromkeys(HOSTS), "vars": given}}
+        return played.play(self.folder, inventory, plays, *options).output
 
     def done(self, host: str) -> list[str]:
         file = self.folder / host / "done"

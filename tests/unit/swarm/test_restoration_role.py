@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
+import played
 import pytest
-import yaml
 
-ROOT = pathlib.Path(__file__).parents[3]
 HOSTS = ("m1", "m2", "w1")
 # An Engine answers what is in its file; what the stack is asked for is written down.
 INFO = """#!{python}
@@ -62,12 +60,12 @@ class Stage:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        mine = folder / "collections/ansible_collections/sophia/replatform"
-        (mine / "plugins/modules").mkdir(parents=True)
-        (mine / "roles").mkdir()
-        (mine / "roles/swarm_restoration").symlink_to(ROOT / "roles/swarm_restoration")
-        for name, text in (("swarm_stack_info", INFO), ("swarm_stack", STACK), ("docker_engine_info", DOCKER)):
-            (mine / f"plugins/modules/{name}.py").write_text(text.format(python=sys.executable, folder=str(folder)))
+        texts = {"swarm_stack_info": INFO, "swarm_stack": STACK, "docker_engine_info": DOCKER}
+        modules = {
+            f"sophia.replatform.{name}": text.format(python=sys.executable, folder=str(folder))
+            for name, text in texts.items()
+        }
+        played.collection(folder, modules, "roles/swarm_restoration")
         for host in HOSTS:
             (folder / host).mkdir()
             self.engine(host)
@@ -83,13 +81,11 @@ class Stage:
         """What was said by a run that failed and changed nothing."""
         every = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "swarm_restoration_stack": "shop",
             "swarm_restoration_state_dir": f"{self.folder}/{{{{ inventory_hostname }}}}",
             **variables,
         }
         inventory = {"all": {"hosts": dict.fromkeys(hosts), "vars": every}}
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
         play = {
             "hosts": "all",
             "gather_facts": False,
@@ -97,26 +93,10 @@ class Stage:
             "environment": {"ENGINE": "{{ inventory_hostname }}"},
             "roles": ["sophia.replatform.swarm_restoration"],
         }
-        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
-        environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-        ran = subprocess.run(
-            ["ansible-playbook", "-i", "hosts.yml", "play.yml"],
-            cwd=self.folder,
-            env={
-                **environment,
-                "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-                "ANSIBLE_NOCOLOR": "1",
-                "TZ": "UTC",
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        output = " ".join((ran.stdout + ran.stderr).split())
-        assert ran.returncode != 0, output
-        assert "changed=1" not in output
-        return output
+        ran = played.play(self.folder, inventory, [play], TZ="UTC")
+        assert ran.code != 0, ran.said
+        assert "changed=1" not in ran.said
+        return ran.said
 
     def asked(self) -> list[str]:
         file = self.folder / "asked"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
+import played
 import pytest
-import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
 HEAD = """#!{python}
@@ -91,20 +90,15 @@ class Stage:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        collections = folder / "collections/ansible_collections"
+        modules = {
+            name: HEAD.format(python=sys.executable, folder=str(folder), options=options) + body
+            for name, (options, body) in MODULES.items()
+        }
+        # Ansible's own are found beside the play.
         (folder / "library").mkdir()
-        for name, (options, body) in MODULES.items():
-            namespace, collection, module = name.split(".")
-            # Ansible's own are found beside the play.
-            plugins = folder / "library"
-            if namespace != "ansible":
-                plugins = collections / namespace / collection / "plugins/modules"
-                plugins.mkdir(parents=True, exist_ok=True)
-            head = HEAD.format(python=sys.executable, folder=str(folder), options=options)
-            (plugins / f"{module}.py").write_text(head + body)
-        (collections / "sophia/replatform/roles").mkdir()
-        for path in ("roles/swarm_retirement", "plugins/filter", "plugins/module_utils"):
-            (collections / "sophia/replatform" / path).symlink_to(ROOT / path)
+        for name in [name for name in modules if name.startswith("ansible.")]:
+            (folder / f"library/{name.rpartition('.')[2]}.py").write_text(modules.pop(name))
+        played.collection(folder, modules, "roles/swarm_retirement", "plugins/filter", "plugins/module_utils")
         role = folder / "roles/swarm_retirement"
         role.parent.mkdir()
         role.mkdir()
@@ -126,13 +120,11 @@ class Stage:
     def play(self, *options: str, entry: str = "end", **given: t.Any) -> str:
         every = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "swarm_retirement_stack": "shop",
             "swarm_retirement_handed_over": ["web"],
             "swarm_retirement_state_dir": f"{self.folder}/{{{{ inventory_hostname }}}}/state",
             **given,
         }
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(HOSTS), "vars": every}}))
         play = {
             "hosts": "all",
             "gather_facts": False,
@@ -140,20 +132,10 @@ class Stage:
             "environment": {"HOST": "{{ inventory_hostname }}"},
             "tasks": [{"ansible.builtin.include_role": {"name": "swarm_retirement", "tasks_from": entry}}],
         }
-        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
-        environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-        settings = {"COLLECTIONS_PATH": str(self.folder / "collections"), "NOCOLOR": "1", "PIPELINING": "1"}
-        ran = subprocess.run(
-            ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-vvv", "--diff", *options],
-            cwd=self.folder,
-            env={**environment, **{f"ANSIBLE_{key}": value for key, value in settings.items()}},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "hunter2" not in ran.stdout
-        return " ".join((ran.stdout + ran.stderr).split())
+        inventory = {"all": {"hosts": dict.fromkeys(HOSTS), "vars": every}}
+        ran = played.play(self.folder, inventory, [play], "-vvv", "--diff", *options)
+        assert "hunter2" not in ran.output
+        return ran.said
 
     def done(self) -> list[str]:
         files = [self.folder / host / "done" for host in HOSTS]

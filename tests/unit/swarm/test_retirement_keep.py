@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
+import played
 import pytest
-import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.kept import to_keep
 
-ROOT = pathlib.Path(__file__).parents[3]
 HEAD = """#!{python}
 import json, os
 from ansible.module_utils.basic import AnsibleModule
@@ -90,12 +87,10 @@ def play(folder: pathlib.Path, *options: str) -> str:
     }
     given = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "swarm_retirement_stack": "shop",
         "swarm_retirement_handed_over": ["web", "db", "of_another_name"],
         "swarm_retirement_state_dir": f"{folder}/{{{{ inventory_hostname }}}}",
     }
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": given}}))
     role = {"name": "sophia.replatform.swarm_retirement", "tasks_from": "keep"}
     plays = [
         {
@@ -106,34 +101,17 @@ def play(folder: pathlib.Path, *options: str) -> str:
         }
         for swarm in SWARMS
     ]
-    (folder / "play.yml").write_text(yaml.safe_dump(plays))
-    settings = {"COLLECTIONS_PATH": str(folder / "collections"), "NOCOLOR": "1", "PIPELINING": "1", "FORKS": "2"}
-    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
-    ran = subprocess.run(
-        ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-vvv", "--diff", *options],
-        cwd=folder,
-        env={**environment, **{f"ANSIBLE_{key}": value for key, value in settings.items()}},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "hunter2" not in ran.stdout + ran.stderr
-    return " ".join(ran.stdout.split())
+    inventory = {"all": {"hosts": hosts, "vars": given}}
+    ran = played.play(folder, inventory, plays, "-vvv", "--diff", *options, ANSIBLE_FORKS="2")
+    assert ran.code == 0, ran.output
+    assert "hunter2" not in ran.output
+    return ran.said
 
 
 @pytest.fixture(name="folder")
 def folder_fixture(tmp_path: pathlib.Path) -> pathlib.Path:
-    collections = tmp_path / "collections/ansible_collections"
-    for name, body in MODULES.items():
-        namespace, collection, module = name.split(".")
-        plugins = collections / namespace / collection / "plugins/modules"
-        plugins.mkdir(parents=True)
-        (plugins / f"{module}.py").write_text(HEAD.format(python=sys.executable) + body)
-    (collections / "sophia/replatform/roles").mkdir()
-    for path in ("roles/swarm_retirement", "plugins/filter", "plugins/module_utils"):
-        (collections / "sophia/replatform" / path).symlink_to(ROOT / path)
+    modules = {name: HEAD.format(python=sys.executable) + body for name, body in MODULES.items()}
+    played.collection(tmp_path, modules, "roles/swarm_retirement", "plugins/filter", "plugins/module_utils")
     for swarm, (now, files) in SWARMS.items():
         services = [{"full_name": name, "spec": spec} for name, spec in now["specs"].items()]
         whole = {"nodes": now["nodes"], "objects": now["objects"], "services": services}

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import threading
 
+import played
 import pytest
-import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [
@@ -21,28 +18,15 @@ SERVICES = [
 ]
 
 
-def play(folder, *options, playbook):
-    environment = {
-        **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        "ANSIBLE_NOCOLOR": "1",
-    }
-    ran = subprocess.run(
-        ["ansible-playbook", "-i", "hosts.yml", str(playbook), *options],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+def play(folder, inventory, playbook, *options):
+    ran = played.play(folder, inventory, playbook, *options)
+    return ran.code, ran.said
 
 
 @pytest.mark.parametrize("options", [(), ("-e", "phase=phase2"), ("-e", "phase=retirement")])
 def test_a_phase_that_is_none_is_refused_before_any_host_is_asked(tmp_path, options):
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"swarm_manager": {"hosts": {"m1": None}}, "edge": {}}))
-    code, output = play(tmp_path, *options, playbook=ROOT / "playbooks/rollback.yml")
+    inventory = {"swarm_manager": {"hosts": {"m1": None}}, "edge": {}}
+    code, output = play(tmp_path, inventory, ROOT / "playbooks/rollback.yml", *options)
     assert code != 0
     assert "is none; give the phase to go back from, the last one first: -e phase=cutover" in output
     assert "PLAY [What is left of the Swarm]" not in output
@@ -86,7 +70,6 @@ def unused(folder, edge, running=1, required=False):
     }
     variables = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "cutover_seen": seen,
         "cutover_groups": ["shop"],
         "cutover_services": SERVICES,
@@ -99,11 +82,10 @@ def unused(folder, edge, running=1, required=False):
         "cutover_edge_api": edge.url,
         "cutover_cluster_required": required,
     }
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"m1": None}, "vars": variables}}))
+    inventory = {"all": {"hosts": {"m1": None}, "vars": variables}}
     role = {"name": "sophia.replatform.cutover", "tasks_from": "unused"}
     tasks = [{"ansible.builtin.include_role": role}, {"ansible.builtin.assert": {"that": "cutover_unused"}}]
-    (folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "m1", "gather_facts": False, "tasks": tasks}]))
-    return play(folder, playbook="play.yml")
+    return play(folder, inventory, [{"hosts": "m1", "gather_facts": False, "tasks": tasks}])
 
 
 def test_k3s_may_go_when_it_serves_nothing(tmp_path, edge):
@@ -148,8 +130,7 @@ def shift_back(folder, *options, **variables):
         "cutover_kubeconfig": str(folder / "none"),
         **variables,
     }
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": every}, "edge": {}}))
-    return play(folder, *options, playbook=ROOT / "playbooks/shift_back.yml")
+    return play(folder, {"all": {"vars": every}, "edge": {}}, ROOT / "playbooks/shift_back.yml", *options)
 
 
 @pytest.mark.parametrize("options", [(), ("-e", "service=db"), ("-e", "service=webb")])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 import typing as t
 
+import played
 import pytest
-import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -25,7 +22,6 @@ class Play:
         self.folder = folder
         self.settings = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "edge_config_dir": str(folder / "role"),
             "edge_install_dir": str(folder / "lib"),
             "edge_state_dir": str(folder / "var"),
@@ -57,26 +53,11 @@ class Play:
             }
             for e in entries
         ]
-        (self.folder / "play.yml").write_text(
-            yaml.safe_dump([{"hosts": "edge", "gather_facts": False, "tasks": includes}])
-        )
+        plays = [{"hosts": "edge", "gather_facts": False, "tasks": includes}]
         inventory = {name: {**self.settings, **changes} for name, changes in hosts.items()}
-        (self.folder / "hosts.json").write_text(json.dumps({"edge": {"hosts": inventory}}))
-        run = subprocess.run(
-            [
-                str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-                *("-i", str(self.folder / "hosts.json")),
-                *("-e", f"__edge_unit={self.folder}/edge.service"),
-                *(["--check"] if check else []),
-                str(self.folder / "play.yml"),
-            ],
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return {name: _played(name, run.stdout) for name in hosts}
+        given = ("-e", f"__edge_unit={self.folder}/edge.service", *(["--check"] if check else []))
+        run = played.play(self.folder, {"edge": {"hosts": inventory}}, plays, *given)
+        return {name: _played(name, run.output) for name in hosts}
 
 
 def _played(host: str, said: str) -> Played:

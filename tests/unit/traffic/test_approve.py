@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
-import yaml
+import played
 
-ROOT = pathlib.Path(__file__).parents[3]
 SETTINGS = {
     "ansible_connection": "local",
-    "ansible_python_interpreter": sys.executable,
     "edge_analysis": {
         "step_weights": [5, 50],
         "max_weight": 100,
@@ -42,15 +36,10 @@ def approve(tmp_path):
         for host, asked in ASKED.items()
     }
     role = {"ansible.builtin.include_role": {"name": "sophia.replatform.edge", "tasks_from": "approve"}}
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [role]}]))
-    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", str(tmp_path / "hosts.yml")]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
-    run = subprocess.run(
-        [*command, str(tmp_path / "play.yml")], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    recap = re.findall(r"^(\w+) +: .*changed=(\d+) .*failed=(\d+)", run.stdout, re.MULTILINE)
-    return run.stdout, {host: (int(changed), int(failed)) for host, changed, failed in recap}
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": [role]}]
+    _code, said = played.play(tmp_path, {"all": {"hosts": hosts}}, plays)
+    recap = re.findall(r"^(\w+) +: .*changed=(\d+) .*failed=(\d+)", said, re.MULTILINE)
+    return said, {host: (int(changed), int(failed)) for host, changed, failed in recap}
 
 
 def test_an_approval_is_for_a_gate_that_stands_there_and_is_written_once(tmp_path):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
+
+import played
 
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICE = {"name": "feed", "group": "shop", "kind": "tcp", "port": 1}
@@ -20,12 +19,9 @@ AnsibleModule(spec, supports_check_mode=True).exit_json(changed=False, resources
 
 def play(folder, edge, sides, *entries):
     """Exit status and what was said by these entry points, C(role:tasks)."""
-    stub = folder / "collections/ansible_collections/kubernetes/core/plugins/modules/k8s_info.py"
-    stub.parent.mkdir(parents=True, exist_ok=True)
-    stub.write_text(NO_CLUSTER)
+    played.collection(folder, {"kubernetes.core.k8s_info": NO_CLUSTER})
     given = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "edge_config_dir": str(edge.dynamic_dir.parent),
         "edge_state_dir": str(folder / "var"),
         "edge_install_dir": str(ROOT / "roles/edge/files"),
@@ -57,21 +53,9 @@ def play(folder, edge, sides, *entries):
         }
         for role, name in (entry.split(":") for entry in entries)
     ]
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {"one": given}}}))
-    (folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    ran = subprocess.run(
-        [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.json", "play.json"],
-        cwd=folder,
-        env={
-            **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-            "ANSIBLE_COLLECTIONS_PATH": f"{folder / 'collections'}:{ROOT / 'collections'}",
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+    ran = played.play(folder, {"all": {"hosts": {"one": given}}}, plays)
+    return ran.code, ran.said
 
 
 def sides_of(edge):

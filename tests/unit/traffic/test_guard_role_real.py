@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
+import played
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.traffic.verdicts import Verdicts
 
@@ -33,7 +31,6 @@ def play(folder, edges, backends, *entries, check=False, lone="", facts=None, **
     }
     given = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "ansible_async_dir": str(folder / "jobs"),
         "edge_install_dir": str(ROOT / "roles/edge/files"),
         "edge_health_check": {"interval": 1, "timeout": 20},
@@ -58,7 +55,6 @@ def play(folder, edges, backends, *entries, check=False, lone="", facts=None, **
         "__cutover_cluster": {"resources": []},
         **changes,
     }
-    (folder / "hosts.json").write_text(json.dumps({"edge": {"hosts": hosts, "vars": given}}))
     tasks = [
         {"name": "Do", "ansible.builtin.include_role": {"name": f"sophia.replatform.{role}", "tasks_from": entry}}
         for role, entry in entries
@@ -66,14 +62,9 @@ def play(folder, edges, backends, *entries, check=False, lone="", facts=None, **
     if lone:
         tasks.insert(0, {"ansible.builtin.meta": "end_host", "when": f"inventory_hostname != '{lone}'"})
     plays = [{"hosts": "edge", "gather_facts": False, "any_errors_fatal": True, "tasks": tasks}]
-    (folder / "play.json").write_text(json.dumps(plays))
-    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.json", "play.json"]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "collections")
-    command += ["--check"] if check else []
-    command += ["-e", json.dumps(facts)] if facts else []
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+    options = (*(["--check"] if check else []), *(["-e", json.dumps(facts)] if facts else []))
+    ran = played.play(folder, {"edge": {"hosts": hosts, "vars": given}}, plays, *options)
+    return ran.code, ran.said
 
 
 @pytest.fixture(autouse=True)

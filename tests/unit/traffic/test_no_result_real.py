@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 
+import played
 import pytest
-import yaml
 
 from .conftest import until
 from .test_edge_real import HOST, params, shift
@@ -34,21 +32,9 @@ def jobs_fixture(tmp_path):
 
 def play(folder, jobs, options):
     task = {"name": "Shift", "sophia.replatform.traffic_shift": {k: v for k, v in options.items() if v is not None}}
-    (folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "one", "gather_facts": False, "tasks": [task]}]))
-    host = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        "ansible_async_dir": str(jobs),
-    }
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {"one": host}}}))
-    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-    return subprocess.Popen(
-        [program, "-i", folder / "hosts.json", folder / "play.yml"],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    host = {"ansible_connection": "local", "ansible_async_dir": str(jobs)}
+    plays = [{"hosts": "one", "gather_facts": False, "tasks": [task]}]
+    return played.start(folder, {"all": {"hosts": {"one": host}}}, plays)
 
 
 def killed(edge, _jobs):

@@ -6,8 +6,8 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
+
+import played
 
 from .conftest import until
 from .test_edge_real import shift
@@ -32,7 +32,6 @@ def play(tmp_path, edges, backends, state, *arguments, start=False, lost="", **c
     hosts = {
         name: {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "edge_config_dir": str(edge.dynamic_dir.parent),
             "edge_state_dir": str(edge.dynamic_dir.parent / "var"),
             "edge_install_dir": str(ROOT / "roles/edge/files"),
@@ -54,16 +53,9 @@ def play(tmp_path, edges, backends, state, *arguments, start=False, lost="", **c
     }
     if lost:
         hosts[lost].update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=9)
-    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"children": {"edge": {"hosts": hosts}}}}))
     (tmp_path / "play.yml").write_text(PLAY)
-    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", str(tmp_path / "hosts.json")]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
-    command += [*arguments, str(tmp_path / "play.yml")]
-    if start:
-        return subprocess.Popen(
-            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = played.start if start else played.play
+    return run(tmp_path, {"all": {"children": {"edge": {"hosts": hosts}}}}, "play.yml", *arguments)
 
 
 def weights(edge):
@@ -74,24 +66,24 @@ def weights(edge):
 
 def test_no_edge_is_a_weight_ahead_of_another(tmp_path, edges, sides_of_two):
     foreseen = play(tmp_path, edges, sides_of_two, "shifted", "--check")
-    assert foreseen.returncode == 0 and list(edges[0].dynamic_dir.iterdir()) == [], foreseen.stdout
+    assert foreseen.code == 0 and list(edges[0].dynamic_dir.iterdir()) == [], foreseen.output
     run = play(tmp_path, edges, sides_of_two, "shifted")
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.code == 0, run.output
     (half_one, whole_one), (half_two, whole_two) = weights(edges[0]), weights(edges[1])
     assert [half_one[1], whole_one[1], half_two[1], whole_two[1]] == [50, 100, 50, 100]
     assert max(half_one[0], half_two[0]) < min(whole_one[0], whole_two[0])
-    assert "one: app: weight at 50 %" in run.stdout
+    assert "one: app: weight at 50 %" in run.output
     assert not [path for edge in edges for path in (edge.dynamic_dir.parent / "var/traffic").glob("*.controller")]
     again = play(tmp_path, edges, sides_of_two, "shifted")
-    assert again.returncode == 0 and "changed=0" in again.stdout and "changed=1" not in again.stdout
+    assert again.code == 0 and "changed=0" in again.output and "changed=1" not in again.output
 
 
 def test_when_one_goes_back_all_do(tmp_path, edges, sides_of_two):
     held = {"edge_service_settings": {"app": {"max_weight": 50, "step_weights": []}}}
-    assert play(tmp_path, edges, sides_of_two, "shifted", **held).returncode == 0
+    assert play(tmp_path, edges, sides_of_two, "shifted", **held).code == 0
     sides_of_two[3].stop()
     run = play(tmp_path, edges, sides_of_two, "shifted")
-    assert run.returncode != 0 and "does not answer" in run.stdout, run.stdout
+    assert run.code != 0 and "does not answer" in run.output, run.output
     for edge in edges:
         assert '"weight": 100' in (edge.dynamic_dir / "app.yml").read_text()
         assert weights(edge)[-1][1] == 0
@@ -105,10 +97,10 @@ def test_a_breach_at_one_edge_cuts_the_canary_at_the_others_but_where_it_served_
     # Nobody asks, which is a breach at the edge that is watched.
     nobody = {"edge_service_settings": {"app": {"interval": 0.5, "min_requests": 1, **affinity}}}
     run = play(tmp_path, edges, sides_of_two, "shifted", edge_shift_min_weight=100, **nobody)
-    assert run.returncode != 0 and weights(edges[1])[-1][1] == 0, run.stdout
-    assert weights(edges[0])[-1][1] == 100 and "'app' stays at weight 100: by min_weight" in run.stdout, run.stdout
+    assert run.code != 0 and weights(edges[1])[-1][1] == 0, run.output
+    assert weights(edges[0])[-1][1] == 100 and "'app' stays at weight 100: by min_weight" in run.output, run.output
     run = play(tmp_path, edges, sides_of_two, "shifted", **nobody)
-    assert run.returncode != 0 and [weights(edge)[-1][1] for edge in edges] == [0, 0], run.stdout
+    assert run.code != 0 and [weights(edge)[-1][1] for edge in edges] == [0, 0], run.output
     journal = (folder / "journal.jsonl").read_text().splitlines()
     back = [(r["step"], "0 of 1 reached" in r["data"].get("reason", "")) for r in map(json.loads, journal)][-1]
     assert back == ("weight", True), journal[-1]

@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pathlib
 import re
-import subprocess
 import sys
 
+import played
 import pytest
-import yaml
 
 from .role_play import METRICS, ROOT, contents
 
@@ -39,7 +35,6 @@ def play_fixture(edge, sides, tmp_path):
     node_port = {"metadata": {"name": "app"}, "spec": {"ports": [{"port": 80, "nodePort": sides[1].port}]}}
     settings = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "edge_config_dir": str(edge.dynamic_dir.parent),
         "edge_state_dir": str(tmp_path / "var"),
         "edge_api_port": edge.api,
@@ -71,26 +66,13 @@ def play_fixture(edge, sides, tmp_path):
     }
 
     def play(*arguments, **changes):
-        (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"one": {**settings, **changes}}}}))
+        inventory = {"all": {"hosts": {"one": {**settings, **changes}}}}
         role = "cutover" if "--check" in arguments else "edge"
         include = {"name": f"sophia.replatform.{role}", "tasks_from": "shift"}
         tasks = [{"name": "Shift", "ansible.builtin.include_role": include, "vars": {} if role == "cutover" else shift}]
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "one", "gather_facts": False, "tasks": tasks}]))
-        program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-        ran = subprocess.run(
-            [program, "-i", tmp_path / "hosts.json", *arguments, tmp_path / "play.yml"],
-            cwd=tmp_path,
-            env={
-                **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-                "ANSIBLE_COLLECTIONS_PATH": f"{tmp_path}/collections:{ROOT}/collections",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return re.findall(r'"msg": "(weight .*)"', ran.stdout)
+        ran = played.play(tmp_path, inventory, [{"hosts": "one", "gather_facts": False, "tasks": tasks}], *arguments)
+        assert ran.code == 0, ran.output
+        return re.findall(r'"msg": "(weight .*)"', ran.output)
 
     return play
 

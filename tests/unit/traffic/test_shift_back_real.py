@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 
+import played
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -35,7 +33,6 @@ def play(folder, edges, backends, entry):
     hosts = {
         name: {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "edge_config_dir": str(edge.dynamic_dir.parent),
             "edge_state_dir": str(edge.dynamic_dir.parent / "var"),
             "edge_install_dir": str(ROOT / "roles/edge/files"),
@@ -52,21 +49,7 @@ def play(folder, edges, backends, entry):
         }
         for name, edge, primary, canary in zip(("one", "two"), edges, backends[::2], backends[1::2])
     }
-    (folder / "hosts.json").write_text(json.dumps({"all": {"children": {"edge": {"hosts": hosts}}}}))
-    (folder / "play.json").write_text(json.dumps(PLAY))
-    return subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            folder / "hosts.json",
-            folder / "play.json",
-        ],
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return played.play(folder, {"all": {"children": {"edge": {"hosts": hosts}}}}, PLAY)
 
 
 def shares(edge):
@@ -83,12 +66,12 @@ def shares(edge):
 
 def test_a_dead_edge_keeps_no_service_on_the_new_side(tmp_path, edges, sides_of_two):
     there = play(tmp_path, edges, sides_of_two, "shift")
-    assert there.returncode == 0, there.stdout
+    assert there.code == 0, there.output
     assert [shares(edge) for edge in edges] == [[{"swarm": 0, "k3s": 100}] * 2] * 2
     os.kill(edges[1].process.pid, signal.SIGKILL)
     for _again in range(2):
         back = play(tmp_path, edges, sides_of_two, "shift_back")
-        assert back.returncode != 0
-        assert [shares(edge) for edge in edges] == [[{"swarm": 100, "k3s": 0}] * 2] * 2, back.stdout
-        last = [line for line in back.stdout.splitlines() if "fatal: [one]" in line][-1]
-        assert "app: " in last and "shop: " in last and "two: " in last and "one: " not in last, back.stdout
+        assert back.code != 0
+        assert [shares(edge) for edge in edges] == [[{"swarm": 100, "k3s": 0}] * 2] * 2, back.output
+        last = [line for line in back.output.splitlines() if "fatal: [one]" in line][-1]
+        assert "app: " in last and "shop: " in last and "two: " in last and "one: " not in last, back.output
