@@ -34,7 +34,7 @@ def play(folder: pathlib.Path, inventory: t.Any, playbook: t.Any, *options: str,
     O(environment) is set for it alone.
     """
     call = _call(folder, inventory, playbook, options, environment)
-    ran = subprocess.run(**call, stdout=subprocess.PIPE, timeout=300, check=False)
+    ran = subprocess.run(**call, stdout=subprocess.PIPE, timeout=900, check=False)
     return Played(ran.returncode, ran.stdout)
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
+import played
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [
     {"name": "app", "group": "shop", "kind": "http", "port": 80},
     {"name": "disk", "group": "shop", "kind": "files", "port": 81},
@@ -18,7 +14,6 @@ SERVICES = [
 VERDICT = {"service": "app", "reason": "5xx", "time": "now", "stays": "", "returning": False}
 SETTINGS = {
     "ansible_connection": "local",
-    "ansible_python_interpreter": sys.executable,
     "cutover_seen": {"swarm": "active", "is_manager": True, "hostname": "node", "services": [{"name": "disk"}]},
     "cutover_swarm_hosts": ["one"],
     "cutover_groups": ["shop"],
@@ -37,10 +32,10 @@ def tasks(*facts, say=""):
     return json.dumps([*({"name": "Note", "ansible.builtin.set_fact": fact} for fact in facts), *said])
 
 
-@pytest.fixture(name="collections")
-def collections_fixture(tmp_path):
+@pytest.fixture(name="roles", autouse=True)
+def roles_fixture(tmp_path):
     """The role as it is, with guards that find nothing until they are to end, and then have brought a service back."""
-    ours = tmp_path / "collections/ansible_collections/sophia/replatform"
+    ours = played.collection(tmp_path, {}, "plugins", "meta", "galaxy.yml", "roles/cutover")
     told = {"guarded_by": "one", "no_way_back": {}}
     files = {
         "edge/tasks/guard_asked.yml": tasks({"edge_guard": {**told, "verdicts": []}}),
@@ -53,12 +48,10 @@ def collections_fixture(tmp_path):
         file = ours / "roles" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    for path in ("plugins", "meta", "galaxy.yml", "roles/cutover"):
-        (ours / path).symlink_to(ROOT / path)
-    return tmp_path / "collections"
+    return ours / "roles"
 
 
-def play(folder, collections, entry):
+def play(folder, entry):
     """The exit status of an entry point of role cutover on two edges, and what was said."""
     role = {"name": "sophia.replatform.cutover", "tasks_from": entry}
     after = {"name": "Next", "ansible.builtin.debug": {"msg": "what comes after it"}}
@@ -68,43 +61,29 @@ def play(folder, collections, entry):
         "any_errors_fatal": True,
         "tasks": [{"name": "Do", "ansible.builtin.include_role": role}, after],
     }
-    (folder / "play.json").write_text(json.dumps([given]))
-    (folder / "hosts.json").write_text(json.dumps({"edge": {"hosts": {"one": SETTINGS, "two": SETTINGS}}}))
-    ran = subprocess.run(
-        [pathlib.Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.json", "play.json"],
-        cwd=folder,
-        env={
-            **{key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"},
-            "ANSIBLE_COLLECTIONS_PATH": str(collections),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+    ran = played.play(folder, {"edge": {"hosts": {"one": SETTINGS, "two": SETTINGS}}}, [given])
+    return ran.code, ran.said
 
 
 @pytest.mark.parametrize("entry", ["stores", "guard_ended"])
-def test_it_is_heard_before_a_store_moves_and_before_the_swarm_goes(tmp_path, collections, entry):
-    code, said = play(tmp_path, collections, entry)
+def test_it_is_heard_before_a_store_moves_and_before_the_swarm_goes(tmp_path, entry):
+    code, said = play(tmp_path, entry)
     assert "back of one" in said and "back of two" in said, said
     assert code != 0 and "one: app was brought back to the Swarm at now: 5xx" in said, said
     assert "handover of" not in said and "what comes after it" not in said, said
 
 
-def test_every_edge_takes_part_where_a_run_was_killed_in_a_stores_window(tmp_path, collections):
-    ours = collections / "ansible_collections/sophia/replatform/roles"
-    (ours / "cutover").unlink()
-    (ours / "cutover/tasks").mkdir(parents=True)
+def test_every_edge_takes_part_where_a_run_was_killed_in_a_stores_window(tmp_path, roles):
+    (roles / "cutover").unlink()
+    (roles / "cutover/tasks").mkdir(parents=True)
     for path in ("defaults", "meta", "vars", "tasks/main.yml", "tasks/guard_begin.yml", "tasks/guard.yml"):
-        (ours / "cutover" / path).symlink_to(ROOT / "roles/cutover" / path)
+        (roles / "cutover" / path).symlink_to(played.ROOT / "roles/cutover" / path)
     there = {"__cutover_there": True, "__cutover_cluster": {"resources": []}}
     says = {"cluster": tasks(there), "stores": tasks(say="stores")}
     for name in ("begins_empty", "dns", "group", "guard_look", "proof", "quiet", *says):
-        (ours / f"cutover/tasks/{name}.yml").write_text(says.get(name, "[]"))
-    (ours / "edge/tasks/guard.yml").write_text(tasks(say="a guard that holds still for {{ edge_guard_hold }} s"))
-    (ours / "data_handover/tasks/windows.yml").write_text(tasks({"data_handover_open": ["disk"]}))
-    code, said = play(tmp_path, collections, "main")
+        (roles / f"cutover/tasks/{name}.yml").write_text(says.get(name, "[]"))
+    (roles / "edge/tasks/guard.yml").write_text(tasks(say="a guard that holds still for {{ edge_guard_hold }} s"))
+    (roles / "data_handover/tasks/windows.yml").write_text(tasks({"data_handover_open": ["disk"]}))
+    code, said = play(tmp_path, "main")
     assert code == 0 and "stores of one" in said and "stores of two" in said, said
     assert "still for 1800 s of one" in said and "still for 1800 s of two" in said, said

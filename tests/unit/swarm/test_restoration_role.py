@@ -10,6 +10,7 @@ import typing as t
 
 import played
 import pytest
+import yaml
 
 HOSTS = ("m1", "m2", "w1")
 # An Engine answers what is in its file; what the stack is asked for is written down.
@@ -152,7 +153,7 @@ def test_what_can_not_be_made_is_refused_before_there_is_a_swarm(stage: Stage) -
 
 
 def test_a_pause_of_ours_is_no_part_of_what_a_node_was_and_a_drain_of_somebody_is(tmp_path: pathlib.Path) -> None:
-    role = ROOT / "roles/swarm_restoration"
+    role = played.ROOT / "roles/swarm_restoration"
     (task,) = [one for one in yaml.safe_load((role / "tasks/nodes.yml").read_text()) if "labels" in one["name"]]
     withdrawing, draining = {"replatform.sophia.ai.gpu": "withdrawing"}, {"replatform.sophia.ai/drain": "was active"}
     nodes = [
@@ -164,8 +165,6 @@ def test_a_pause_of_ours_is_no_part_of_what_a_node_was_and_a_drain_of_somebody_i
     there = {**task["vars"], "availability": task["community.docker.docker_node"]["availability"]}
     tasks = [{**shown, "vars": there}]
     play = {"hosts": "localhost", "gather_facts": False, "vars_files": [f"{role}/vars/main.yml"], "tasks": tasks}
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    said = [line.split("is: ")[1].strip('"') for line in ran.stdout.splitlines() if '"msg": "is: ' in line]
-    assert said == ["pause", "active", "active", "drain", "drain", "drain"], ran.stdout + ran.stderr
+    output = played.play(tmp_path, "localhost,", [play], "-c", "local").output
+    said = [line.split("is: ")[1].strip('"') for line in output.splitlines() if '"msg": "is: ' in line]
+    assert said == ["pause", "active", "active", "drain", "drain", "drain"], output
