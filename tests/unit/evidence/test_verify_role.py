@@ -231,7 +231,7 @@ def test_what_can_be_seen_is_looked_at_now_and_nothing_is_changed(fleet: Fleet) 
         assert code == 0, printed
         foreseen = lines(printed)
         after = files(fleet.folder)
-        assert {name for name in after if after[name] != before.get(name)} == {"hosts.yml", "kubeconfig"}
+        assert {name for name in after if after[name] != before.get(name)} == {"hosts.json", "kubeconfig"}
         code, printed = fleet.verify(server)
         assert code == 0, printed
     assert lines(printed) == foreseen
