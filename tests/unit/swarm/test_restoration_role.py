@@ -11,6 +11,7 @@ import typing as t
 import played
 import pytest
 import yaml
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.kept import to_keep
 
 HOSTS = ("m1", "m2", "w1")
 # An Engine answers what is in its file; what the stack is asked for is written down.
@@ -37,7 +38,29 @@ with open({folder!r} + "/asked", "a") as file:
     file.write("look\\n" if module.check_mode else "make\\n")
 module.fail_json(msg="the values of database_password are not known")
 """
+# A Swarm that can be made, whose ID is c2.
+SWARM = {
+    "community.docker.docker_swarm": """#!{python}
+from ansible.module_utils.basic import AnsibleModule
+options = ("state", "advertise_addr", "default_addr_pool", "subnet_size", "data_path_port", "remote_addrs")
+module = AnsibleModule(
+    argument_spec={{**dict.fromkeys(options, {{"type": "raw"}}), "join_token": {{"no_log": True}}}}, supports_check_mode=True
+)
+module.exit_json(changed=True)
+""",
+    "community.docker.docker_swarm_info": """#!{python}
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec={{}}, supports_check_mode=True)
+module.exit_json(swarm_facts={{"ID": "c2", "JoinTokens": {{"Manager": "m", "Worker": "w"}}}})
+""",
+    "community.docker.docker_node": """#!{python}
+from ansible.module_utils.basic import AnsibleModule
+options = ("hostname", "labels", "labels_state", "role", "availability")
+AnsibleModule(argument_spec=dict.fromkeys(options, {{"type": "raw"}}), supports_check_mode=True).exit_json()
+""",
+}
 KEPT = {
+    "cluster": {"id": "c1", "default_addr_pool": ["10.1.0.0/16"], "subnet_size": 24, "data_path_port": 4789},
     "nodes": [
         {
             "id": f"id-{name}",
@@ -66,6 +89,7 @@ class Stage:
             f"sophia.replatform.{name}": text.format(python=sys.executable, folder=str(folder))
             for name, text in texts.items()
         }
+        modules |= {name: text.format(python=sys.executable) for name, text in SWARM.items()}
         played.collection(folder, modules, "roles/swarm_restoration")
         for host in HOSTS:
             (folder / host).mkdir()
@@ -80,6 +104,12 @@ class Stage:
 
     def play(self, hosts: t.Sequence[str] = HOSTS, **variables: t.Any) -> str:
         """What was said by a run that failed and changed nothing."""
+        ran = self.run(hosts, {"roles": ["sophia.replatform.swarm_restoration"]}, **variables)
+        assert ran.code != 0, ran.said
+        assert "changed=1" not in ran.said
+        return ran.said
+
+    def run(self, hosts: t.Sequence[str], what: dict[str, t.Any], *options: str, **variables: t.Any) -> played.Played:
         every = {
             "ansible_connection": "local",
             "swarm_restoration_stack": "shop",
@@ -92,12 +122,12 @@ class Stage:
             "gather_facts": False,
             "any_errors_fatal": True,
             "environment": {"ENGINE": "{{ inventory_hostname }}"},
-            "roles": ["sophia.replatform.swarm_restoration"],
+            **what,
         }
-        ran = played.play(self.folder, inventory, [play], TZ="UTC")
-        assert ran.code != 0, ran.said
-        assert "changed=1" not in ran.said
-        return ran.said
+        return played.play(self.folder, inventory, [play], *options, TZ="UTC")
+
+    def kept(self, host: str) -> dict[str, t.Any]:
+        return dict(json.loads((self.folder / host / "swarm-shop.json").read_text()))
 
     def asked(self) -> list[str]:
         file = self.folder / "asked"
@@ -150,6 +180,22 @@ def test_what_can_not_be_made_is_refused_before_there_is_a_swarm(stage: Stage) -
     assert "the values of database_password are not known" in output
     assert "Begin the Swarm where it was led" not in output
     assert stage.asked() == ["look"]
+
+
+def test_a_stack_whose_restoration_was_cut_off_is_still_kept_whole(stage: Stage) -> None:
+    stage.keep("m1", {**KEPT, "specs": {"shop_web": {}, "shop_db": {}}})
+    role = "sophia.replatform.swarm_restoration"
+    tasks = [{"ansible.builtin.include_role": {"name": role, "tasks_from": part}} for part in ("observe", "nodes")]
+    before = stage.kept("m1")
+    assert "changed=2" in stage.run(HOSTS, {"tasks": tasks}, "--check").said
+    assert stage.kept("m1") == before
+    ran = stage.run(HOSTS, {"tasks": tasks}, "--diff")
+    assert ran.code == 0, ran.said
+    kept = stage.kept("m1")
+    assert kept == {**before, "cluster": {**before["cluster"], "id": "c2"}}
+    assert (stage.folder / "m1/swarm-shop.json").stat().st_mode & 0o777 == 0o600
+    half = {**kept, "specs": {"shop_db": {}}}
+    assert to_keep(half, [kept])["specs"].keys() == {"shop_web", "shop_db"}
 
 
 def test_a_pause_of_ours_is_no_part_of_what_a_node_was_and_a_drain_of_somebody_is(tmp_path: pathlib.Path) -> None:
