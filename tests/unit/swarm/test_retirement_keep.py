@@ -75,6 +75,7 @@ SWARMS = {
     "removing": (what_is(services=["db"]), {"a": what_is()}),
     "updated": (what_is("web:2"), {"a": what_is("web:1"), "c": what_is("web:0", cluster="c0")}),
     "begun": (what_is(services=[]), {"b": what_is(cluster="c0")}),
+    "empty": (what_is(services=[]), {}),
 }
 
 
@@ -134,5 +135,6 @@ def test_the_whole_stack_is_kept_on_whichever_host_leads_now(folder: pathlib.Pat
     assert kept("updated-a") == kept("updated-b") == what_is("web:2")
     assert kept("updated-c") == what_is("web:0", cluster="c0")
     assert kept("begun-b") == what_is(cluster="c0")
+    assert kept("empty-b") == what_is(services=[])
     assert (folder / "updated-b/swarm-shop.json").stat().st_mode & 0o777 == 0o600
     assert play(folder, "--limit", "removing-*").count("changed=0") == 2
