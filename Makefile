@@ -8,6 +8,8 @@ VENV := $(REPLATFORM_CACHE)/venv-$(shell sha256sum requirements/dev.txt | cut -c
 export PATH := $(VENV)/bin:$(PATH)
 export LAB_K3S ?= stand-in
 export MOLECULE_GLOB := molecule/*/molecule.yml
+# Where it is set each of some thousand runs of Ansible compiles the collection anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
 # The stores that a handover is tested on, with what they load.
@@ -15,6 +17,7 @@ STORES := pgbouncer libc-ares2 libevent-2.1-7 redis-server redis-tools libjemall
 # The packet filter that an edge takes ports over with, and a name server for the records.
 NFTABLES := nftables libnftables1 libnftnl11 libjansson4 libedit2 libbsd0 libmd0
 BIND := bind9 bind9-libs bind9-dnsutils liblmdb0 libmaxminddb0 libfstrm0 libprotobuf-c1 libuv1 libjson-c5 libnghttp2-14 python3-dnspython
+UNPACKED := docker-registry prometheus $(STORES) $(NFTABLES) $(BIND)
 SCRIPTS = $(shell git grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh')
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -61,10 +64,10 @@ lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy,
 	@antsibull-changelog lint
 
 .PHONY: unit
-unit: $(VENV)/.ready ## Unit and property tests
+unit: $(VENV)/.ready ## Unit and property tests; of those that run Ansible or real servers some, others with each commit
 	$(call say,Unit tests)
 	@tools/apt-install zstd postgresql-15 iproute2 iptables
-	@unpacked=$$(tools/apt-unpack docker-registry prometheus $(STORES) $(NFTABLES) $(BIND)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 3
+	@unpacked=$$(tools/apt-unpack $(UNPACKED)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH pytest -n 3 --drawn
 
 .PHONY: repositories
 repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, restored, again
@@ -72,12 +75,11 @@ repositories: $(VENV)/.ready ## Phase 1 on whole repositories: tidied, again, re
 	@tests/repositories/run --drawn
 
 .PHONY: soak
-soak: $(VENV)/.ready ## For hours: many generated repositories, killed at every step, handovers too, every test on a real Traefik, every molecule scenario
+soak: $(VENV)/.ready ## For hours: every unit test with new examples, killed at every step, every molecule scenario
 	$(call say,Soak)
-	@HYPOTHESIS_PROFILE=soak pytest -n 2 tests/unit/repository/test_properties.py tests/unit/repository/test_kill.py
-	@tools/apt-install zstd postgresql-15
-	@unpacked=$$(tools/apt-unpack prometheus $(STORES)); PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH HYPOTHESIS_PROFILE=soak \
-	  pytest tests/unit/traffic tests/unit/handover
+	@tools/apt-install zstd postgresql-15 iproute2 iptables
+	@unpacked=$$(tools/apt-unpack $(UNPACKED)); export PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH HYPOTHESIS_PROFILE=soak; \
+	  pytest -n 2 --ignore tests/unit/traffic --ignore tests/unit/handover; pytest tests/unit/traffic tests/unit/handover
 	@tests/repositories/run
 	@lab/prepare
 	@HYPOTHESIS_PROFILE=soak LAB_PROBER_RATE=550 tools/molecule --all
@@ -110,7 +112,7 @@ delivery: $(VENV)/.ready ## The unified workflow: there and back, its linters, t
 	@tests/delivery/run
 
 .PHONY: molecule
-molecule: $(VENV)/.ready ## On the lab: K3s with three servers and its upgrade under load, and the whole migration, killed in every phase
+molecule: $(VENV)/.ready ## On the lab: the whole migration, killed in every phase, and another scenario with each commit
 	$(call say,Molecule)
 	@lab/prepare
 	@tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')

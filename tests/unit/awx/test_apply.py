@@ -9,6 +9,9 @@ import typing as t
 
 import awx_data
 import fake_awx
+import pytest
+
+pytestmark = pytest.mark.slow
 
 RECORDED = pathlib.Path(__file__).with_name("requests.json")
 PLAYBOOK = "playbooks/awx.yml"

@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import VALUES
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 SECRET = "correct-horse-battery-staple"
 FLAT = {

@@ -17,6 +17,8 @@ import yaml
 from command import playbooks
 from command.calling import ROOT, call
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = playbooks.HERE / "evidence"
 
 

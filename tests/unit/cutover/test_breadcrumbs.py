@@ -10,6 +10,8 @@ import subprocess
 import played
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 STACK = "services:\n  web: {image: web}\n"
 FILES = {

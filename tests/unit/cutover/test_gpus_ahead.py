@@ -7,7 +7,10 @@ import sys
 import typing as t
 
 import played
+import pytest
 import yaml
+
+pytestmark = pytest.mark.slow
 
 HEAD = """#!{python}
 import os

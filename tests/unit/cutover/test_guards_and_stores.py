@@ -7,6 +7,8 @@ import json
 import played
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SERVICES = [
     {"name": "app", "group": "shop", "kind": "http", "port": 80},
     {"name": "disk", "group": "shop", "kind": "files", "port": 81},

@@ -11,6 +11,8 @@ import typing as t
 import played
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [{"name": "web", "group": "shop", "kind": "http", "port": 80}]
 PROVEN = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} proven {{ cutover_proven | default(false) }}"}}

@@ -17,6 +17,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.delivery import 
 
 from .conftest import ROOT, given, sample
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = ROOT / "roles/delivery/files"
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from . import conftest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 NEW = ["203.0.113.9"]
 HOOK = """

@@ -16,6 +16,8 @@ from docs.pages import ROOT, blocks, commands, simple, spans
 
 from replatform import cli
 
+pytestmark = pytest.mark.slow
+
 #: The reader's own inventory is the example's; what stands in capitals is the reader's to fill in.
 YOURS = {"inventories/yours": "inventories/two-nodes", "inventories/shop": "inventories/two-nodes"}
 #: Playbooks that a page lets its reader write.

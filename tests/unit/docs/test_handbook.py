@@ -13,6 +13,8 @@ import pytest
 import yaml
 from docs.pages import ROOT
 
+pytestmark = pytest.mark.slow
+
 MKDOCS = pathlib.Path(sys.executable).parent / "mkdocs"
 #: What a browser fetches by itself.
 FETCHED = re.compile(

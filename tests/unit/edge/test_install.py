@@ -18,6 +18,8 @@ from local_http import LocalHttp
 from . import netns
 from .test_role import play, prepared
 
+pytestmark = pytest.mark.slow
+
 VERSION = "3.7.15"
 ARCHIVE = f"traefik_v{VERSION}_linux_amd64.tar.gz"
 SUMS = f"/v{VERSION}/traefik_v{VERSION}_checksums.txt"

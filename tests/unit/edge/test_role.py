@@ -15,6 +15,8 @@ import yaml
 
 from . import netns
 
+pytestmark = pytest.mark.slow
+
 PLAY = [
     {
         "hosts": "edge",

@@ -12,6 +12,8 @@ import played
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [{"name": "web"}, {"name": "shop", "kind": "http"}, {"name": "mail", "kind": "tcp"}, {"name": "new"}]
 

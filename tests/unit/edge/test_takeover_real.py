@@ -8,6 +8,8 @@ import pytest
 
 from . import netns
 
+pytestmark = pytest.mark.slow
+
 BURST = 300
 
 

@@ -11,6 +11,8 @@ import played
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 SECRET = "correct-horse-battery-staple"
 SECRETS = {name: SECRET for name in ("k3s_token", "k3s_agent_token", "postgres_password", "ansible_become_password")}

@@ -20,6 +20,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.evidence.report 
 from evidence_folder import fabricate
 from local_http import LocalHttp
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 WORKFLOW = ".github/workflows/unified-deployment.yml"
 OLD = ".github/workflows/deploy-swarm.yml"

@@ -15,6 +15,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.journal import r
 
 from . import logical_stores, stores
 
+pytestmark = pytest.mark.slow
+
 LACKING = "pgcrypto"
 SENDERS = "SELECT count(*) FROM pg_stat_replication"
 ORIGIN = "SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()"

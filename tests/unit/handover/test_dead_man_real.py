@@ -15,6 +15,8 @@ from . import stores
 from .test_switchover_real import SOAK, judge, names, new_fleet
 from .watch import watched
 
+pytestmark = pytest.mark.slow
+
 # Records of a handover whose standby is ready, after those of try_repoint: pause, fence, what proves it, promote, repoint, resume.
 HOLDING = range(3, 13)
 

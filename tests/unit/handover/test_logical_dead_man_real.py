@@ -12,6 +12,8 @@ from . import stores
 from .test_dead_man_real import gone_on, records, said_by_dead_man
 from .test_logical_real import SOAK, judge, new_fleet, sides, under_load
 
+pytestmark = pytest.mark.slow
+
 # The last of each that the run gets to, and whether the new one is the primary then: held; fenced, and nothing is decided; each follows
 # the other; the new one takes writes, and clients are not led to it yet.
 HOLDING = {"pause.ok": False, "fence.ok": False, "turn.ok": True, "open.ok": True, "repoint.ok": True}

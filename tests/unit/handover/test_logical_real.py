@@ -14,6 +14,8 @@ import pytest
 from . import logical_stores, stores
 from .watch import watched
 
+pytestmark = pytest.mark.slow
+
 # Of all ways to die: with clients held, and within the fence and the turn.
 SAMPLE = (7, 9, 11, -12)
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from . import test_role
 from .test_role import POSTGRES, STREAMING, SWITCHED, cluster, swarm
+
+pytestmark = pytest.mark.slow
 
 LOGICAL = {**POSTGRES, "streaming": {**STREAMING, "logical": True}}
 MODULE = "postgres_logical_switchover"

@@ -15,6 +15,8 @@ import pytest
 from . import redis_stores, stores
 from .test_redis_pair_real import SOAK, sides
 
+pytestmark = pytest.mark.slow
+
 # The last record that the run gets to; a name that led to the new one before, as on the way back.
 HOLDING = ["demote.start", "demote.ok", "promote.start", "promote.ok"]
 KILLS = list(itertools.product(HOLDING, (False, True), (False, True)))

@@ -12,6 +12,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.handover import 
 
 from . import redis_stores, stores
 
+pytestmark = pytest.mark.slow
+
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
 

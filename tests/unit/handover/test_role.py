@@ -11,6 +11,8 @@ import played
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 
 # Says what FOLDER/NAME.json holds, and notes down what it was called with.

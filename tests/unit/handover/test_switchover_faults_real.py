@@ -16,6 +16,8 @@ from . import stores
 from .test_switchover_real import judge, names
 from .watch import watched
 
+pytestmark = pytest.mark.slow
+
 FULL = "No space left on device"
 # Small enough to be filled at once, and large enough for a server, its WAL and a copy beside it.
 DISK = "256m"

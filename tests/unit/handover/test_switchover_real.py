@@ -19,6 +19,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.journal import r
 from . import stores
 from .watch import watched
 
+pytestmark = pytest.mark.slow
+
 # Of all ways to die: with clients held, and within the fence.
 SAMPLE = (9, 11, 13, -17)
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"

@@ -13,6 +13,8 @@ from . import stores, volumes
 from .volume_stage import STORE, Stage
 from .volume_world import World
 
+pytestmark = pytest.mark.slow
+
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
 

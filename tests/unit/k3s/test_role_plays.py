@@ -20,7 +20,7 @@ OLD, NEW = "v1.35.6+k3s1", "v1.36.0+k3s1"
 CA = "ab" * 32
 FIRST, SECOND = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role gives files to root")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="the role gives files to root")]
 
 # Units are up that have a file NAME.up; a start or a restart makes one. The table is loaded from the file that the role writes.
 SYSTEMCTL = """#!/bin/sh

@@ -11,6 +11,8 @@ import played
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 PRESENT = "nvidia.com/gpu.present"
 PLUGIN = {"app.kubernetes.io/name": "nvidia-device-plugin"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from local_registry import Registry
 
+pytestmark = pytest.mark.slow
+
 SECRET = "correct-horse-battery-staple"
 STACK = """
 version: "3.8"

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 UMBRELLA = {"global": {"stack": "shop"}, "front": {"services": {"web": {}}}}
 SINGLE = {"stack": "shop", "services": {"web": {}}}
 RUNS = {"swarm": "active", "services": [{"name": "web"}]}

@@ -21,6 +21,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.repository.run i
 
 from .conftest import Sandbox
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "README.md": "read me\n",
     "a.old": "a\n",

@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 from .conftest import PROTECTED, RULES, Sandbox
 from .strategies import EVERYTHING, Tree, trees
 
+pytestmark = pytest.mark.slow
+
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 ON_REFERENCE = st.sampled_from(["keep", "keep", "rewrite"])
 WRITTEN = ("archive/README.md", "archive/manifest.json")

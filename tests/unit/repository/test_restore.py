@@ -8,6 +8,8 @@ import os
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import RefusedError
 
+pytestmark = pytest.mark.slow
+
 WORKFLOW = "jobs:\n  one:\n    steps:\n      - run: ./deploy_it.sh\n"
 
 

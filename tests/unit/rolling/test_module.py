@@ -15,6 +15,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.journal import r
 from ansible_collections.sophia.replatform.plugins.module_utils.rolling import drain, operations
 from ansible_collections.sophia.replatform.plugins.modules import k3s_drain
 
+pytestmark = pytest.mark.slow
+
 FAKE = str(pathlib.Path(__file__).parent / "fake_kubectl.py")
 WEB = {"app": "web"}
 

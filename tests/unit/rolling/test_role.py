@@ -18,6 +18,8 @@ import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.journal import read_journal
 from ansible_collections.sophia.replatform.plugins.module_utils.rolling import drain
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 ROLE = ROOT / "roles/rolling"
 FAKE = pathlib.Path(__file__).parent / "fake_kubectl.py"

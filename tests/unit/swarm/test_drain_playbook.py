@@ -9,6 +9,8 @@ import threading
 import pytest
 from drain_stage import Answers, Stage
 
+pytestmark = pytest.mark.slow
+
 NODE = ("-e", "node=n2")
 MAY_MOVE = {"drain_may_move": ["shop_web"]}
 ALONE = {"web": ["n2"], "api": ["n1", "n2"], "far": ["n3"]}

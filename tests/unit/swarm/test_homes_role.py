@@ -10,6 +10,8 @@ import typing as t
 import played
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAD = """#!{python}
 import json, os
 from ansible.module_utils.basic import AnsibleModule

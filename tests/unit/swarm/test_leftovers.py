@@ -17,6 +17,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.swarm.leftovers_
 
 from ..edge import netns
 
+pytestmark = pytest.mark.slow
+
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 UFW = """#!/usr/bin/env python3
 import pathlib, shlex, sys

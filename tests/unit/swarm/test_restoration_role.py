@@ -13,6 +13,8 @@ import pytest
 import yaml
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.kept import to_keep
 
+pytestmark = pytest.mark.slow
+
 HOSTS = ("m1", "m2", "w1")
 # An Engine answers what is in its file; what the stack is asked for is written down.
 INFO = """#!{python}

@@ -11,6 +11,8 @@ import typing as t
 import played
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 HEAD = """#!{python}
 import json, os

@@ -11,6 +11,8 @@ import played
 import pytest
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.kept import to_keep
 
+pytestmark = pytest.mark.slow
+
 HEAD = """#!{python}
 import json, os
 from ansible.module_utils.basic import AnsibleModule

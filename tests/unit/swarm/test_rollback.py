@@ -10,6 +10,8 @@ import threading
 import played
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [
     {"name": "web", "group": "shop", "kind": "http", "port": 80},

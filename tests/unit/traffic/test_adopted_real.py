@@ -13,6 +13,8 @@ import pytest
 from .authority import Authority
 from .role_play import Play, contents
 
+pytestmark = pytest.mark.slow
+
 OTHER = """http:
   routers: {{other: {{rule: 'Host(`other.lab`)', service: other}}}}
   services: {{other: {{loadBalancer: {{servers: [{{url: 'http://{}'}}]}}}}}}

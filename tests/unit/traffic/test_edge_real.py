@@ -14,6 +14,8 @@ from ansible_collections.sophia.replatform.plugins.module_utils.traffic.run impo
 
 from .conftest import until
 
+pytestmark = pytest.mark.slow
+
 HOST = "app.lab"
 
 

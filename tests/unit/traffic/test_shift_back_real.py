@@ -7,7 +7,10 @@ import pathlib
 import signal
 
 import played
+import pytest
 import yaml
+
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[3]
 SERVICES = [{"name": name, "host": f"{name}.lab", "path": "/health"} for name in ("app", "shop")]

@@ -9,6 +9,8 @@ from .authority import Authority, served
 from .conftest import Edge, until
 from .role_play import ROOT, Play, contents
 
+pytestmark = pytest.mark.slow
+
 LOOK = ("certificates_look", "certificates")
 
 
