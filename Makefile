@@ -112,7 +112,7 @@ delivery: $(VENV)/.ready ## The unified workflow: there and back, its linters, t
 	@tests/delivery/run
 
 .PHONY: molecule
-molecule: $(VENV)/.ready ## On the lab: the whole migration, killed in every phase, and another scenario with each commit
+molecule: $(VENV)/.ready ## On the lab: the whole migration, killed on its way, and another scenario with each commit
 	$(call say,Molecule)
 	@lab/prepare
 	@tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')

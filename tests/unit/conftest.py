@@ -20,7 +20,7 @@ settings.register_profile("sample", deadline=None, derandomize=True)
 settings.register_profile("soak", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "sample"))
 
-ONE_OF = 5
+ONE_OF = 6
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
