@@ -8,7 +8,7 @@ VENV := $(REPLATFORM_CACHE)/venv-$(shell sha256sum requirements/dev.txt | cut -c
 export PATH := $(VENV)/bin:$(PATH)
 export LAB_K3S ?= stand-in
 export MOLECULE_GLOB := molecule/*/molecule.yml
-# Where it is set each of some thousand runs of Ansible compiles the collection anew.
+# Where it is set each run of Ansible compiles the collection anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 RUN_ANSIBLE := ansible-playbook -i inventories/lab $(if $(filter release,$(LAB_K3S)),-e @lab/k3s-release.yml)
@@ -115,7 +115,7 @@ delivery: $(VENV)/.ready ## The unified workflow: there and back, its linters, t
 molecule: $(VENV)/.ready ## On the lab: the whole migration, killed on its way, and another scenario with each commit
 	$(call say,Molecule)
 	@lab/prepare
-	@tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')
+	@LAB_PROBER_RATE=$${LAB_PROBER_RATE:-150} tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')
 	@lab/engine stop
 
 .PHONY: bench
