@@ -49,7 +49,13 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 	@echo "report: artifacts/lab/report.html"
 
 .PHONY: test
-test: lint unit docs repositories sanity chart delivery molecule ## Run every test
+test: checks unit repositories delivery molecule ## Run every test
+
+# Each of these takes one CPU, so two of them run at a time.
+.PHONY: checks
+checks: $(VENV)/.ready
+	$(call say,Lint + sanity + chart + handbook: two at a time and each shown when it has ended)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint sanity chart docs
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ansible-lint (production profile), yamllint, ruff, mypy, shellcheck, role documentation
@@ -81,6 +87,7 @@ soak: $(VENV)/.ready ## For hours: every unit test with new examples, killed at 
 	@unpacked=$$(tools/apt-unpack $(UNPACKED)); export PATH=$$unpacked/usr/bin:$$unpacked/usr/sbin:$$PATH HYPOTHESIS_PROFILE=soak; \
 	  pytest -n 2 --ignore tests/unit/traffic --ignore tests/unit/handover; pytest tests/unit/traffic tests/unit/handover
 	@tests/repositories/run
+	@tests/delivery/run
 	@lab/prepare
 	@HYPOTHESIS_PROFILE=soak LAB_PROBER_RATE=550 tools/molecule --all
 	@lab/engine stop
@@ -107,9 +114,9 @@ chart: $(VENV)/.ready ## helm lint, helm template, and the result against the sc
 	@tests/chart/run
 
 .PHONY: delivery
-delivery: $(VENV)/.ready ## The unified workflow: there and back, its linters, the same deployment by Flux, and drift
+delivery: $(VENV)/.ready ## The unified workflow: its linters, the same deployment by Flux; there and back, and drift, as drawn
 	$(call say,Delivery)
-	@tests/delivery/run
+	@tests/delivery/run --drawn
 
 .PHONY: molecule
 molecule: $(VENV)/.ready ## On the lab: the whole migration, killed on its way, and another scenario with each commit

@@ -24,11 +24,13 @@ import typing as t
 import looks
 
 # The hosts share a few cores with all that is moved.
-POSTGRES_PAUSE_S, REDIS_PAUSE_S, GPUS_PAUSE_S = 0.6, 0.2, 2
+POSTGRES_PAUSE_S, REDIS_PAUSE_S, GPUS_PAUSE_S, PORTS_PAUSE_S = 0.6, 0.2, 5, 5
 # A host's GPUs are not given and taken back in less.
 GPUS_BRIEF_S = 12
 TIMEOUT_S = 5
 KUBECTL = ("/usr/local/bin/k3s", "kubectl")
+# Debian's C(psql) is a program that looks for this one, which takes longer than to ask.
+PSQL = str(next(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")))
 GPU_LABEL, GPU_SERVICE = "replatform.sophia.ai.gpu", "sophia_rag-pipeline"
 ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 
@@ -36,7 +38,7 @@ ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 def postgres(address: str) -> str:
     """What an application's new connection may do."""
     host, _colon, port = address.partition(":")
-    command = ["psql", f"host={host} port={port} connect_timeout={TIMEOUT_S}", "-XAtqc", looks.READ]
+    command = [PSQL, f"host={host} port={port} connect_timeout={TIMEOUT_S}", "-XAtqc", looks.READ]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S).stdout.strip()
     except subprocess.SubprocessError as exc:
@@ -116,8 +118,8 @@ def port_on_k3s(name: str) -> int | None:
 
 
 def is_wanted_to_end() -> bool:
-    """Waits for two seconds whether it is."""
-    return signal.sigtimedwait({signal.SIGTERM}, 2) is not None
+    """Waits for a while whether it is."""
+    return signal.sigtimedwait({signal.SIGTERM}, PORTS_PAUSE_S) is not None
 
 
 def main() -> None:

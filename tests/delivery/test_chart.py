@@ -10,6 +10,8 @@ import pytest
 import sample
 from render import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def commit(checkout, tmp_path):

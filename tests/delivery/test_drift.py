@@ -16,6 +16,8 @@ import sample
 import yaml
 from render import PROJECT, run
 
+pytestmark = pytest.mark.slow
+
 ROUTES = "traefik.io/v1alpha1"
 VERBS = ["get", "list"]
 

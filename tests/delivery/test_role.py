@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import pathlib
 
+import pytest
 import sample
 from render import play, plays
 
@@ -27,6 +28,7 @@ def sound(played):
     return played
 
 
+@pytest.mark.slow
 def test_there_and_back(checkout):
     flux = {
         **sample.FLUX,
@@ -69,6 +71,7 @@ def test_there_and_back(checkout):
     assert sample.git(checkout, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_is_finished_and_a_new_chart_is_committed(checkout):
     sound(play(checkout))
     whole = look(checkout)

@@ -66,6 +66,8 @@ def kubelet(settings: Settings, config: Path, resolv_conf: str) -> list[str]:
         "pod-infra-container-image": settings.text("pause-image", PAUSE_IMAGE),
         # Five kubelets share a small machine: cAdvisor need not look every ten seconds.
         "housekeeping-interval": "30s",
+        # Nor ask the Swarm's Engine for its version with each status of the node, for which that starts runc.
+        "docker": "unix:///nonexistent",
         **({"resolv-conf": resolv_conf} if resolv_conf else {}),
     }
     present = {key: value for key, value in defaults.items() if value}

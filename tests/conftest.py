@@ -1,6 +1,6 @@
 # Copyright (c) the sophia.replatform maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What of the unit tests runs: all, or with --drawn, as in make test, of the slow ones each time others.
+"""Which tests run: all, or with --drawn, as in make test, of the slow ones some, with each commit others.
 
 The examples of property tests are the same in every run; with HYPOTHESIS_PROFILE=soak they are new ones each time.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
-import zlib
 
 import pytest
+from drawing import ONE_OF, drawn
 from hypothesis import settings
 
 # How long an example takes says more about what else the machine does than about the code.
@@ -20,7 +20,7 @@ settings.register_profile("sample", deadline=None, derandomize=True)
 settings.register_profile("soak", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "sample"))
 
-ONE_OF = 6
+DRAW = pathlib.Path(__file__).parents[1] / "tools/draw"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,11 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("drawn"):
         return
-    git = ["git", "-C", str(pathlib.Path(__file__).parent), "rev-parse", "HEAD"]
-    commit = subprocess.run(git, stdout=subprocess.PIPE, check=True).stdout
-    left = [
-        item for item in items if item.get_closest_marker("slow") and zlib.crc32(commit + item.nodeid.encode()) % ONE_OF
-    ]
+    seed = subprocess.run([DRAW], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    left = [item for item in items if item.get_closest_marker("slow") and not drawn(seed, item.nodeid)]
     config.hook.pytest_deselected(items=left)
     out = set(left)
     items[:] = [item for item in items if item not in out]
