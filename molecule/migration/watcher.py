@@ -28,7 +28,8 @@ POSTGRES_PAUSE_S, REDIS_PAUSE_S, GPUS_PAUSE_S, PORTS_PAUSE_S = 0.6, 0.2, 5, 5
 # A host's GPUs are not given and taken back in less.
 GPUS_BRIEF_S = 12
 TIMEOUT_S = 5
-KUBECTL = ("/usr/local/bin/k3s", "kubectl")
+DOCKER, K3S = "/run/docker.sock", "/run/lab-watch-k3s.sock"
+KUBECONFIG = pathlib.Path("/etc/rancher/k3s/k3s.yaml")
 # Debian's C(psql) is a program that looks for this one, which takes longer than to ask.
 PSQL = str(next(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")))
 GPU_LABEL, GPU_SERVICE = "replatform.sophia.ai.gpu", "sophia_rag-pipeline"
@@ -57,8 +58,9 @@ def redis(address: str) -> str:
         raise RuntimeError from exc
 
 
-def answer(*command: str) -> list[dict[str, t.Any]]:
+def answer(api: str, path: str) -> list[dict[str, t.Any]]:
     """What an API says."""
+    command = ["curl", "-sS", "--fail", "--unix-socket", api, f"http://localhost/{path}"]
     try:
         said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S).stdout
     except (OSError, subprocess.SubprocessError) as exc:
@@ -67,16 +69,38 @@ def answer(*command: str) -> list[dict[str, t.Any]]:
     return told["items"] if isinstance(told, dict) else told
 
 
-def swarm(what: str) -> list[dict[str, t.Any]]:
-    """What the Swarm says."""
-    return answer("curl", "-sS", "--fail", "--unix-socket", "/run/docker.sock", f"http://docker/{what}")
+class Proxy:
+    """kubectl's way to the API, once there is one. A start of kubectl for each look takes more of a CPU than all the rest here."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> None:
+        """Begin it, or begin it anew where it leads nowhere."""
+        if self.process:
+            try:
+                answer(K3S, "api/v1/namespaces")
+            except RuntimeError:
+                self.end()
+        elif KUBECONFIG.exists():
+            pathlib.Path(K3S).unlink(missing_ok=True)
+            self.process = subprocess.Popen(["/usr/local/bin/k3s", "kubectl", "proxy", f"--unix-socket={K3S}"])
+
+    def end(self) -> None:
+        """End it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
 
 def gpus_of_swarm() -> frozenset[str]:
     """The hosts whose GPUs it may give to a task, or has given to one that has not ended."""
-    nodes = {one["ID"]: one for one in swarm("nodes")}
-    service = {one["ID"] for one in swarm("services") if one["Spec"]["Name"] == GPU_SERVICE}
-    tasks = [one for one in swarm("tasks") if one["ServiceID"] in service and one["Status"]["State"] not in ENDED]
+    nodes = {one["ID"]: one for one in answer(DOCKER, "nodes")}
+    service = {one["ID"] for one in answer(DOCKER, "services") if one["Spec"]["Name"] == GPU_SERVICE}
+    tasks = [
+        one for one in answer(DOCKER, "tasks") if one["ServiceID"] in service and one["Status"]["State"] not in ENDED
+    ]
     has = {one.get("NodeID") for one in tasks} | {
         key for key, one in nodes.items() if GPU_LABEL not in (one["Spec"]["Labels"] or {})
     }
@@ -85,7 +109,7 @@ def gpus_of_swarm() -> frozenset[str]:
 
 def gpus_of_k3s() -> frozenset[str]:
     """The hosts whose GPUs it offers."""
-    nodes = answer(*KUBECTL, "get", "nodes", "-o", "json")
+    nodes = answer(K3S, "api/v1/nodes")
     offered = {
         one["metadata"]["name"]: one["status"].get("allocatable", {}).get("nvidia.com/gpu", "0") for one in nodes
     }
@@ -109,7 +133,7 @@ STORES = {"postgres": (5432, postgres_watch), "redis": (6379, redis_watch)}
 def port_on_k3s(name: str) -> int | None:
     """The node port of a store's instance there, once there is one."""
     try:
-        services = answer(*KUBECTL, "get", "services", "--all-namespaces", "-o", "json")
+        services = answer(K3S, "api/v1/services")
     except RuntimeError:
         return None
     return next(
@@ -130,7 +154,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     watches = {"gpus": looks.Watch([gpus_of_swarm, gpus_of_k3s], GPUS_PAUSE_S, GPUS_BRIEF_S)}
     watches["gpus"].start()
+    proxy = Proxy()
     while not is_wanted_to_end():
+        proxy.keep()
         for name, (port, watch) in STORES.items():
             there = None if name in watches else port_on_k3s(name)
             if there:
@@ -139,6 +165,7 @@ def main() -> None:
     for one in watches.values():
         one.leave.set()
         one.join()
+    proxy.end()
     told = {name: {"read": one.conclusive, "both": [str(look) for look in one.both]} for name, one in watches.items()}
     pathlib.Path(result).write_text(json.dumps(told), encoding="utf-8")
 
