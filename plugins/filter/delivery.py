@@ -148,6 +148,7 @@ class FilterModule:
             "delivery_drift": drift.drift,
             "delivery_faults": settings.faults,
             "delivery_image_settings": workflow.image_settings,
+            "delivery_kinds": drift.kinds,
             "delivery_objects": delivery_objects,
             "delivery_plan": delivery_plan,
             "delivery_record": delivery_record,

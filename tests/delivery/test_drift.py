@@ -55,7 +55,7 @@ class Cluster:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 path = self.path.partition("?")[0].rstrip("/")
-                found = KINDS.get(path) or cluster.objects.get(path.partition("/namespaces/shop/")[2])
+                found = KINDS.get(path) or cluster.listed(path)
                 content = json.dumps(found or {"kind": "Status", "code": 404, "reason": "NotFound"}).encode()
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Type", "application/json")
@@ -75,6 +75,16 @@ class Cluster:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
+
+    def listed(self, path):
+        """What is there of a kind: as the API has it, each without its kind."""
+        version, _namespace, plural = path.partition("/apis/")[2].partition("/namespaces/shop/")
+        of = [one for key, one in self.objects.items() if key.startswith(f"{plural}/")]
+        if not plural:
+            return None
+        kind = {"deployments": "Deployment", "ingressroutes": "IngressRoute"}[plural]
+        items = [{key: value for key, value in one.items() if key not in ("kind", "apiVersion")} for one in of]
+        return {"kind": f"{kind}List", "apiVersion": version, "metadata": {"resourceVersion": "1"}, "items": items}
 
     def kubeconfig(self):
         url = f"http://127.0.0.1:{self.server.server_port}"

@@ -73,6 +73,17 @@ def drift(
     return [one.line() for one in found]
 
 
+def kinds(objects: t.Iterable[Object], namespace: str) -> list[dict[str, str]]:
+    """What to list so that all of O(objects) are read: C(apiVersion), C(kind) and C(namespace), which is empty for objects of the
+    whole cluster, each once; O(namespace) is the release's."""
+    found: dict[tuple[str, str, str], None] = {}
+    for one in objects:
+        kind = str(one.get("kind", ""))
+        where = "" if kind in _CLUSTER_WIDE else str((one.get("metadata") or {}).get("namespace") or namespace)
+        found[(str(one.get("apiVersion", "")), kind, where)] = None
+    return [{"apiVersion": version, "kind": kind, "namespace": where} for version, kind, where in found]
+
+
 def _by_key(objects: t.Iterable[Object], namespace: str) -> dict[Key, Object]:
     found: dict[Key, Object] = {}
     for one in objects:

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 from ansible_collections.sophia.replatform.plugins.filter.delivery import delivery_objects
-from ansible_collections.sophia.replatform.plugins.module_utils.delivery.drift import drift
+from ansible_collections.sophia.replatform.plugins.module_utils.delivery.drift import drift, kinds
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
@@ -110,6 +110,20 @@ def test_what_a_secret_holds_is_never_told():
 def test_objects_of_the_whole_cluster_have_no_namespace():
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "x"}}
     assert drift([role], [], [], "shop") == ["ClusterRole x is in Git and not in the release"]
+
+
+def test_each_kind_is_listed_once_a_namespace():
+    objects = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "b", "namespace": "shop"}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "other"}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "namespace": "shop"}},
+    ]
+    assert kinds(objects, "shop") == [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop"},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "other"},
+        {"apiVersion": "v1", "kind": "Namespace", "namespace": ""},
+    ]
 
 
 def test_the_objects_of_a_manifest():
