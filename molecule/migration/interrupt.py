@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run a playbook and kill it, with everything it started on this machine, when a task has begun for the n-th time.
+"""Run a playbook and kill it, with its workers, when a task has begun for the n-th time; a module that runs ends by itself.
 
 usage: interrupt.py --at TASK [--nth N] [--after SECONDS] [--signal KILL|INT] -- ansible-playbook ARGUMENT...
        the same with: replatform run|resume --json ARGUMENT...
@@ -12,7 +12,9 @@ command of the shell; without --signal the run then goes on, and the exit code i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -30,6 +32,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fault", help="a command of the shell to run before")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
+
+
+def children(process: int) -> list[int]:
+    """What a process started. Ansible's workers have sessions of their own; left alone they wait for ever to tell the run of their result."""
+    return [int(child) for child in pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def main() -> int:
@@ -51,7 +58,11 @@ def main() -> int:
         if options.fault:
             subprocess.run(options.fault, shell=True, check=True)
         if number:
+            workers = children(run.pid) if number == signal.SIGKILL else []
             os.killpg(run.pid, number)
+            for worker in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, number)
 
     timer = threading.Timer(options.after, kill)
     for line in run.stdout or ():
