@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import zlib
 
-ONE_OF = 6
+ONE_OF = 20
 
 
 def drawn(seed: str, nodeid: str) -> bool:

@@ -40,14 +40,14 @@ def test_each_thing_is_drawn_by_some_commit_and_apart_from_the_others():
 
 def test_every_scenario_of_the_soak_is_drawn_by_some_commit():
     every = said("tools/scenarios", "all")[1].split()
-    samples = [said("tools/scenarios", "sample", DRAW_SEED=str(seed))[1].split() for seed in range(90)]
+    samples = [said("tools/scenarios", "sample", DRAW_SEED=str(seed))[1].split() for seed in range(120)]
     assert set(every) - set().union(*samples) == {"drain_faults", "replatform"}
-    assert all({"default", "migration", "repository"} < set(sample) for sample in samples)
+    assert all({"default", "migration"} < set(sample) for sample in samples)
     assert all("k3s_upgrade" in sample for sample in samples if any(name.startswith("k3s_") for name in sample))
 
 
 @pytest.mark.parametrize("seed", ["1", "214838168"])
-def test_of_many_tests_about_one_in_six_is_drawn(seed):
+def test_of_many_tests_about_one_in_so_many_is_drawn(seed):
     of = 6000
     found = sum(drawn(seed, f"tests/unit/test_it.py::test_one[{number}]") for number in range(of))
     assert of / ONE_OF / 1.25 < found < of / ONE_OF * 1.25
@@ -55,7 +55,7 @@ def test_of_many_tests_about_one_in_six_is_drawn(seed):
 
 def test_each_test_is_drawn_by_some_commit():
     for number in range(50):
-        assert any(drawn(str(seed), f"tests/unit/test_it.py::test_one[{number}]") for seed in range(100))
+        assert any(drawn(str(seed), f"tests/unit/test_it.py::test_one[{number}]") for seed in range(400))
 
 
 def test_pytest_draws_the_slow_ones_and_runs_all_others(tmp_path):
