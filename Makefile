@@ -122,7 +122,7 @@ delivery: $(VENV)/.ready ## The unified workflow: its linters, the same deployme
 molecule: $(VENV)/.ready ## On the lab: the whole migration, killed on its way, and another scenario with each commit
 	$(call say,Molecule)
 	@lab/prepare
-	@LAB_PROBER_RATE=$${LAB_PROBER_RATE:-60} tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')
+	@LAB_PROBER_RATE=$${LAB_PROBER_RATE:-150} tools/molecule $$(tools/scenarios sample | sed 's/^/--scenario-name /')
 	@lab/engine stop
 
 .PHONY: bench
