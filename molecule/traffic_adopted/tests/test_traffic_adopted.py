@@ -46,28 +46,31 @@ def journal(edge: str) -> list[dict[str, t.Any]]:
     return [json.loads(line) for line in on(edge).check_output("cat /var/lib/replatform/journal.jsonl").splitlines()]
 
 
-def counted(edge: str, *, since: float) -> dict[str, int]:
+def counted(edge: str, *, but: tuple[float, float] = (0.0, 0.0)) -> dict[str, int]:
+    """What the edge's prober asked, and what failed of it, in all its seconds but those between two."""
     lines = map(json.loads, on(edge).check_output("cat /var/lib/replatform/prober/requests-*.jsonl").splitlines())
-    heard = [line for line in lines if line["t"] >= since]
+    heard = [line for line in lines if not but[0] <= line["t"] <= but[1]]
     total = {key: sum(line[key] for line in heard) for key in ("total", "failed")}
-    print(f"{edge} since {since}: {total}")
+    print(f"{edge}, but for {but}: {total}")
     return total
 
 
-def up_again() -> float:
-    """When the role's own edge served once more, in seconds of the epoch."""
-    return on(OWN).file("/root/traffic-adopted.before").mtime.timestamp()
+def down() -> tuple[float, float]:
+    """From when the role's own edge was stopped until it had been seen to serve once more, in seconds of the epoch."""
+    shown = "systemctl show replatform-edge.service --timestamp=unix --property=ActiveExitTimestamp --value"
+    stopped = float(on(OWN).check_output(shown).removeprefix("@"))
+    return stopped, on(OWN).file("/root/traffic-adopted.before").mtime.timestamp() + 1
 
 
 def test_the_prober_that_asks_over_tls_saw_no_fault() -> None:
-    total = counted(ADOPTED, since=0)
+    total = counted(ADOPTED)
     assert total["failed"] == 0 < total["total"]
     assert on(ADOPTED).check_output("cat /var/lib/replatform/prober/failures.jsonl 2>/dev/null || true") == ""
 
 
 def test_the_prober_of_the_edge_that_was_down_saw_no_fault_but_that() -> None:
-    assert counted(OWN, since=0)["failed"] > 0
-    total = counted(OWN, since=up_again() + 1)
+    assert counted(OWN)["failed"] > 0
+    total = counted(OWN, but=down())
     assert total["failed"] == 0 < total["total"]
 
 
