@@ -13,7 +13,9 @@ description:
   - What Docker leaves behind goes where nobody uses it, the network C(docker_gwbridge), the chain C(DOCKER-INGRESS) of iptables with the rules
     that lead to it, and the network namespace C(ingress_sbox).
   - What goes is first noted in O(note), from which O(state=opened) makes it again. A rule of ufw comes back at the end of its list.
-  - Docker is waited for until it listens on none of the ports. Who else does is told in RV(left) and not touched, and a rule for such a port stays.
+  - Docker is waited for until it listens on none of the ports, and after 10 seconds C(docker.service) is started again, once, where no container runs
+    or would begin by that; else the module fails and says how. So does O(state=opened), since a Docker that holds them can not join a Swarm.
+  - Who else listens on a port is told in RV(left) and not touched, and a rule for such a port stays.
   - It is refused on a host that is in a Swarm; in check mode the Swarm counts as left. IPv4 alone, as Docker's ingress.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:

@@ -17,6 +17,7 @@ CONTAINERD = "containerd.io"
 UNITS = ("docker.socket", "docker.service")
 # What containerd keeps for Docker itself.
 _MOBY = {"moby", "plugins.moby"}
+_STOPPED = {"created", "exited", "dead"}
 _STACK = "com.docker.stack.namespace"
 _DOCKER_TRUE = re.compile(
     r"^[\"']?docker[\"']?\s*:\s*[\"']?true\b|(?:^|[\s\"'])--docker(?:[\s\"']|=true|$)", re.MULTILINE | re.IGNORECASE
@@ -33,6 +34,15 @@ def needed_by(containers: t.Iterable[Raw], stack: str, k3s_files: t.Mapping[str,
     ]
     found += [f"K3s (docker: true in {path})" for path, text in sorted(k3s_files.items()) if _DOCKER_TRUE.search(text)]
     return sorted(found) + (["cri-dockerd"] if cri_dockerd else [])
+
+
+def interrupted(inspected: t.Iterable[Raw]) -> list[str]:
+    """The containers that do not stay as they are when Docker starts again: those that run, and those it would start."""
+    return sorted(
+        str(one["Name"]).lstrip("/")
+        for one in inspected
+        if one["State"]["Status"] not in _STOPPED or one["HostConfig"]["RestartPolicy"]["Name"] not in ("", "no")
+    )
 
 
 def installed(listed: str) -> list[str]:

@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.sophia.replatform.plugins.module_utils.errors import ReplatformError
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.operation import wait_while
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import firewalls, leftovers, ports
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import engine, firewalls, leftovers, ports
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.client import api_errors
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import is_active
 from ansible_collections.sophia.replatform.plugins.module_utils.whole_file import remove_if_there, replace_file
@@ -24,6 +24,7 @@ from ansible_collections.sophia.replatform.plugins.module_utils.whole_file impor
 NAMESPACE = "/run/docker/netns/ingress_sbox"
 _TASK = "com.docker.swarm.task.id"
 _ENGINE = "dockerd"
+_UNIT = "docker.service"
 # What of a network makes it again.
 _SPEC = ("Driver", "Options", "IPAM", "Labels", "Internal", "Attachable", "EnableIPv6")
 SLICE_S = 10.0
@@ -52,6 +53,7 @@ class Leftovers:
         self._find = find
         self._namespace = namespace
         self.left: list[str] = []
+        self._tried: frozenset[str] = frozenset()
 
     def observe(self) -> dict[str, t.Any]:
         with api_errors("read the Engine"):
@@ -74,6 +76,9 @@ class Leftovers:
             "tables": tables,
             "namespace": not active and self._is_unused_namespace(),
             "held": ", ".join(f"{ports.word(port)} by {text}" for port, _name, text in ours),
+            "unit": _UNIT if ours and self._run("systemctl", "is-active", _UNIT) else "",
+            "interrupts": engine.interrupted(self._inspected()) if ours else [],
+            "tried": self._tried,
         }
 
     def next_step(self, world: t.Mapping[str, t.Any]) -> Decision:
@@ -83,6 +88,7 @@ class Leftovers:
         return leftovers.simulate(world, step)
 
     def act(self, step: Step) -> t.Mapping[str, t.Any] | None:
+        self._tried |= {step.name}
         if step.name == "wait_for_ports":
             return wait_while(lambda: bool(self.observe()["held"]), SLICE_S)
         with api_errors(step.name):
@@ -130,6 +136,13 @@ class Leftovers:
     def _remove_namespace(self, _step: Step) -> None:
         self._do("umount", "--lazy", self._namespace)
         remove_if_there(self._namespace)
+
+    def _restart_engine(self, step: Step) -> None:
+        self._do("systemctl", "restart", step.data["unit"])
+
+    def _inspected(self) -> list[t.Any]:
+        with api_errors("read its containers"):
+            return [self._client.inspect_container(one["Id"]) for one in self._client.containers(all=True)]
 
     def _network(self, active: bool) -> dict[str, t.Any] | None:
         """The bridge of a Swarm, and by which names it is used; a stopped container that names it wants it when it begins."""

@@ -34,6 +34,14 @@ elif words[0] == "delete":
 else:
     file.write_text("".join(one + "\\n" for one in [*rules, shlex.join(words)]))
 """
+# A Docker that lets go of its ports when it is started again, if it does.
+SYSTEMCTL = """#!/bin/sh
+case $1 in
+  is-active) echo active ;;
+  restart) echo "$2" >>{restarted}; {lets_go} ;;
+esac
+"""
+HELD = 'tcp LISTEN 0 4096 *:7946 *:* users:(("dockerd",pid=7,fd=3))'
 # As a Swarm with a published port leaves them when its rules for the port are gone (see tests/unit/edge/netns.py), beside another's.
 NAT = """*nat
 :DOCKER - [0:0]
@@ -81,6 +89,7 @@ class Engine:
         self.active = False
         self.bridge: t.Any = json.loads(json.dumps(BRIDGE))
         self.found: list[dict[str, t.Any]] = []
+        self.inspected: dict[str, dict[str, t.Any]] = {}
 
     def info(self) -> dict[str, t.Any]:
         return {"Swarm": {"LocalNodeState": "active" if self.active else "inactive"}}
@@ -93,6 +102,9 @@ class Engine:
 
     def containers(self, all: bool) -> list[t.Any]:
         return self.found if all else []
+
+    def inspect_container(self, key: str) -> dict[str, t.Any]:
+        return self.inspected[key]
 
     def disconnect_container_from_network(self, name: str, _network: str, force: bool) -> None:
         assert name == "gateway_ingress-sbox"
@@ -122,10 +134,24 @@ class Stage:
         self.ufw, self.listeners = folder / "rules", folder / "listeners"
         self.ufw.write_text("".join(f"{rule}\n" for rule in RULES))
         self.say()
-        for name, text in (("ufw", UFW.format(file=str(self.ufw))), ("ss", f"#!/bin/sh\ncat {self.listeners}\n")):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
+        self.has("ufw", UFW.format(file=str(self.ufw)))
+        self.has("ss", f"#!/bin/sh\ncat {self.listeners}\n")
+        self.has("systemctl", "#!/bin/sh\nexit 3\n")
         namespace.run("iptables-nft-restore", given=NAT)
+
+    def has(self, program: str, text: str) -> None:
+        (self.folder / program).write_text(text)
+        (self.folder / program).chmod(0o755)
+
+    def hold(self, lets_go: bool = True) -> None:
+        """Docker holds a port of the Swarm that this host has left."""
+        self.say(HELD)
+        end = f": >{self.listeners}" if lets_go else ":"
+        self.has("systemctl", SYSTEMCTL.format(restarted=self.folder / "restarted", lets_go=end))
+
+    def restarted(self) -> list[str]:
+        file = self.folder / "restarted"
+        return file.read_text().splitlines() if file.exists() else []
 
     def say(self, *listeners: str) -> None:
         self.listeners.write_text("".join(f"{one}\n" for one in listeners))
@@ -262,12 +288,86 @@ def test_rules_of_firewalls_are_left_by_choice(stage: Stage) -> None:
     assert stage.rules() == RULES
 
 
-def test_docker_is_waited_for_until_it_listens_no_more(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(name="held")
+def held_fixture(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A host of which nothing is left of the Swarm but a port."""
     stage.run()
     monkeypatch.setattr(leftovers_host, "SLICE_S", 0.1)
-    stage.say('tcp LISTEN 0 4096 *:7946 *:* users:(("dockerd",pid=7,fd=3))')
-    with pytest.raises(ReplatformError, match=r"held: 7946/tcp by dockerd \(pid 7\), mend: systemctl restart docker"):
-        stage.run(deadline=1)
+    stage.hold()
+    return stage
+
+
+def container(state: str, policy: str) -> dict[str, t.Any]:
+    return {"Name": "/tool", "State": {"Status": state}, "HostConfig": {"RestartPolicy": {"Name": policy}}}
+
+
+def names(result: t.Mapping[str, t.Any]) -> list[str]:
+    return [step["name"] for step in result["steps"]]
+
+
+def test_a_docker_that_lets_go_is_only_waited_for(held: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers_host, "wait_while", lambda holds, _s: (held.say(), {"waited_s": 1.0})[1])
+    done = held.run()
+    assert names(done) == ["wait_for_ports"]
+    assert not done["changed"]
+    assert held.restarted() == []
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_a_docker_that_holds_on_is_started_again_once_where_nothing_runs_on_it(held: Stage, opens: bool) -> None:
+    held.engine.found = [{"Id": "c1"}]
+    held.engine.inspected = {"c1": container("exited", "no")}
+    foreseen = held.run(opens=opens, check=True)
+    assert held.restarted() == []
+    done = held.run(opens=opens)
+    assert names(done)[:2] == ["wait_for_ports", "restart_engine"]
+    assert held.restarted() == ["docker.service"]
+    assert names(foreseen) == names(done)
+    assert not held.run(opens=opens)["changed"]
+
+
+@pytest.mark.parametrize("opens", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_the_start_of_docker_it_goes_on(
+    held: Stage, monkeypatch: pytest.MonkeyPatch, after: bool, opens: bool
+) -> None:
+    act = Leftovers.act
+
+    def killed(self: Leftovers, step: t.Any) -> t.Any:
+        done = act(self, step) if after or step.name != "restart_engine" else None
+        if step.name == "restart_engine":
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Leftovers, "act", killed)
+        held.run(opens=opens)
+    held.run(opens=opens)
+    assert held.restarted() == ["docker.service"]
+    assert not held.run(opens=opens)["changed"]
+
+
+@pytest.mark.parametrize(("state", "policy"), [("running", "no"), ("paused", ""), ("exited", "always")])
+def test_docker_is_left_to_a_person_where_it_would_interrupt_a_container(held: Stage, state: str, policy: str) -> None:
+    held.engine.found = [{"Id": "c1"}]
+    held.engine.inspected = {"c1": container(state, policy)}
+    said = r"held: 7946/tcp by dockerd \(pid 7\), mend: systemctl restart docker, interrupts: tool"
+    with pytest.raises(ReplatformError, match=said):
+        held.run(deadline=1)
+    assert held.restarted() == []
+
+
+def test_docker_is_not_started_again_and_again(held: Stage) -> None:
+    held.hold(lets_go=False)
+    with pytest.raises(ReplatformError, match="'wait_for_ports' is still to be done .*mend: systemctl restart docker"):
+        held.run(deadline=1)
+    assert held.restarted() == ["docker.service"]
+
+
+def test_a_docker_that_is_no_unit_is_left_to_a_person(held: Stage) -> None:
+    held.has("systemctl", "#!/bin/sh\nexit 3\n")
+    with pytest.raises(ReplatformError, match=r"held: 7946/tcp by dockerd \(pid 7\), mend: systemctl restart docker\)"):
+        held.run(deadline=1)
 
 
 def test_a_namespace_that_nobody_uses_goes(stage: Stage) -> None:
