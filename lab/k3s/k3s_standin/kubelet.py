@@ -44,7 +44,8 @@ def kubelet_config(settings: Settings, shared: dict[str, str], cgroup_root: str)
         "registryPullQPS": 0,
         "oomScoreAdj": 0,
         # From Kubernetes 1.28 on a kubelet looks every 100 ms until its node is Ready; this one looks at this pace alone.
-        "nodeStatusUpdateFrequency": "1s",
+        # The API may take as long to answer a heartbeat: with 1 s a machine with too much to do loses its nodes, and their endpoints.
+        "nodeStatusUpdateFrequency": "5s",
         "nodeStatusReportFrequency": "2m0s",
         "volumeStatsAggPeriod": "10m0s",
     }
