@@ -353,21 +353,21 @@ def test_docker_is_left_to_a_person_where_it_would_interrupt_a_container(held: S
     held.engine.inspected = {"c1": container(state, policy)}
     said = r"held: 7946/tcp by dockerd \(pid 7\), mend: systemctl restart docker, interrupts: tool"
     with pytest.raises(ReplatformError, match=said):
-        held.run(deadline=1)
+        held.run(deadline=10)
     assert held.restarted() == []
 
 
 def test_docker_is_not_started_again_and_again(held: Stage) -> None:
     held.hold(lets_go=False)
     with pytest.raises(ReplatformError, match="'wait_for_ports' is still to be done .*mend: systemctl restart docker"):
-        held.run(deadline=1)
+        held.run(deadline=10)
     assert held.restarted() == ["docker.service"]
 
 
 def test_a_docker_that_is_no_unit_is_left_to_a_person(held: Stage) -> None:
     held.has("systemctl", "#!/bin/sh\nexit 3\n")
     with pytest.raises(ReplatformError, match=r"held: 7946/tcp by dockerd \(pid 7\), mend: systemctl restart docker\)"):
-        held.run(deadline=1)
+        held.run(deadline=10)
 
 
 def test_a_namespace_that_nobody_uses_goes(stage: Stage) -> None:
