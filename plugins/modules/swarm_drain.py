@@ -83,6 +83,9 @@ notes:
     begun is waited for.
   - Of two drains that begin at once, on two managers, that of the node with the higher ID is taken back, and the other waits for that. Runs on the same
     manager wait for each other. The lock for that is in C(/run), which wants root.
+  - Swarm ends a task that holds generic resources, such as a GPU, when its node is written and is active then, be it by a label; another one is
+    started in its place. A drain that is taken back therefore leaves a node with such a task paused, and the line says so. The step
+    C(activate) of O(state=active) has the services of such tasks as C(ends).
   - The label C(replatform.sophia.ai/drain) on a service or a node is there while a drain is under way, and says what was there before.
   - Every move writes the spec of a service, so C(docker service rollback) afterwards leads to what the drain wrote, not to the
     version before.

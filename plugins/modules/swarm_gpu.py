@@ -13,6 +13,7 @@ description:
     task is started anew for that. The node is paused for the moment before it gets the label.
   - Refuses, with nothing changed, while a task with a GPU has not ended on the node or on one that was withdrawn before, while a service
     that reserves GPUs is in mid-update or has no C(Placement) in its spec, while the node is being drained or is not ready, and without a quorum.
+    So it does while a task on the node holds other generic resources, because Swarm would end that one for the label.
   - Runs on a manager, as root. A run that was cut off is resumed by running it again. Runs on the same manager wait for each other.
 author: The sophia.replatform maintainers (@sophia-ai)
 extends_documentation_fragment:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm import (
     balance,
+    enforcer,
     held,
     movable,
     placement,
@@ -76,16 +77,22 @@ def _active(world: Raw, node: Raw, wanted: Wanted) -> Decision:
     away = [one for one in pinned if not specs.is_reverted(one["Spec"], specs.noted(one) or {})]
     if away:
         return held.give_back(world, away[0])
-    # A drain that is taken back leaves a node paused that somebody else had paused.
+    # A drain that is taken back leaves a node paused that somebody else had paused, and one whose tasks would not outlive it.
     ours = specs.is_paused_here(node)
-    if ours or (node["Spec"]["Availability"] != "active" and not wanted.because):
-        return Step("activate", {"node": _name(node)})
+    ends = enforcer.told(world, node)
+    stays = wanted.because and ours and ends
+    if not stays and (ours or (node["Spec"]["Availability"] != "active" and not wanted.because)):
+        return Step("activate", {"node": _name(node), **ends})
     # Only now: what runs nowhere else can't settle while the node takes nothing.
     if pinned:
         return held.give_back(world, pinned[0])
     balancing = balance.next_step(world, node, wanted.may_move, begin=wanted.rebalance and not wanted.because)
     if balancing or not wanted.because:
         return balancing or Done(f"{_name(node)} is active")
+    if stays:
+        why = f"for as soon as it is active Swarm ends a task of {ends['ends']} there, which holds generic resources"
+        mend = "run it again, or take it back (state: active) when that task may start anew"
+        return Refused(f"{wanted.because}; {_name(node)} stays paused, {why}: {mend}")
     if node["Spec"]["Availability"] == "drain":
         return Refused(f"{wanted.because}; {_name(node)} stays drained: run it again, or take it back (state: active)")
     return Refused(f"{wanted.because} (what had begun was taken back)")

@@ -28,9 +28,10 @@ def perform(op: Drain, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[
         return operation.perform(op, "swarm_drain", node, {**params, "deadline": op.move_timeout}, check_mode)
     except ReplatformError as exc:
         stays = what_stays(op.world, node)
-        if not stays:
-            raise
         reason, fault = op.wanted.because, str(exc)
+        # One that says what stays paused, and why.
+        if not stays or fault.startswith(f"{reason}; "):
+            raise
         why = "" if fault == reason else f" ({fault})"
         raise ReplatformError(
             f"{reason}; it could not be taken back{why}: {stays}; once that is mended, run it with state: active"

@@ -13,7 +13,7 @@ import copy
 import typing as t
 
 from ansible_collections.sophia.replatform.plugins.module_utils.loop import Decision, Done, Refused, Step
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, held, specs
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm import drain, enforcer, held, specs
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.gpu_resources import reserved
 from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import TERMINAL, Raw, is_manager
 
@@ -126,12 +126,18 @@ def _unsafe(world: Raw, node: Raw, kinds: t.Collection[str]) -> str:
         if holding:
             mend = "scale it down, or have it run elsewhere"
             return f"{', '.join(holding)} still has a GPU of {_name(other)}: {mend}, until its tasks there have ended"
+    ends = _ends(world, node) if _mark(node) != GIVEN else {}
+    if ends:
+        mend = "have it run elsewhere, or name its resources in kinds where they are GPUs"
+        return (
+            f"Swarm would end a task of {ends['ends']}, which holds generic resources, with the label on {name}: {mend}"
+        )
     return ""
 
 
 def _given_back(world: Raw, node: Raw) -> Decision | None:
     if _mark(node):
-        return Step("offer", {"node": _name(node)})
+        return Step("offer", {"node": _name(node), **_ends(world, node)})
     if any(_mark(other) for other in world["nodes"]):
         return None
     for service in sorted(world["services"], key=lambda one: str(one["Spec"]["Name"])):
@@ -141,6 +147,10 @@ def _given_back(world: Raw, node: Raw) -> Decision | None:
                 return Refused(f"service {service['Spec']['Name']} is in mid-update ({update}): let it end first")
             return Step("unconstrain", {"service": service["Spec"]["Name"]})
     return None
+
+
+def _ends(world: Raw, node: Raw) -> dict[str, t.Any]:
+    return enforcer.told(world, node) if _unheld(node["Spec"]) == "active" else {}
 
 
 def _users(world: Raw, kinds: t.Collection[str]) -> list[Raw]:

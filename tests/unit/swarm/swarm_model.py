@@ -122,9 +122,13 @@ class Swarm:
     def _node_written(self, node, spec):
         node["Spec"] = copy.deepcopy(spec)
         if spec["Availability"] == "active":
-            for task in self._wanted():
-                if task.get("NodeID") == node["ID"] and not self._meets(node, self.services_[task["ServiceID"]]):
+            here = [task for task in self._wanted() if task.get("NodeID") == node["ID"]]
+            for task in here:
+                if not self._meets(node, self.services_[task["ServiceID"]]):
                     task["Status"]["State"] = "rejected"
+            # One of those with generic resources, which it has (constraintenforcer asks the wrong way round).
+            for task in [one for one in here if _generic(one)][:1]:
+                task["Status"]["State"] = "rejected"
 
     # What a Swarm does by itself
 
@@ -326,6 +330,7 @@ def service(
     order="stop-first",
     restart="any",
     gpus=0,
+    kind="NVIDIA-GPU",
 ):
     """A service as the API gives it; O(replicas) none means a global one."""
     container = {"Image": f"{name}:1.0"}
@@ -343,8 +348,8 @@ def service(
     if memory:
         template["Resources"] = {"Reservations": {"MemoryBytes": memory}}
     if gpus:
-        kind = {"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": gpus}}
-        template.setdefault("Resources", {}).setdefault("Reservations", {})["GenericResources"] = [kind]
+        generic = {"DiscreteResourceSpec": {"Kind": kind, "Value": gpus}}
+        template.setdefault("Resources", {}).setdefault("Reservations", {})["GenericResources"] = [generic]
     spec = {"Name": f"shop_{name}", "Labels": {"com.docker.stack.namespace": "shop"}, "TaskTemplate": template}
     spec["Mode"] = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
     if order:
@@ -363,6 +368,10 @@ def service(
 def _port(service):
     ports = service["Spec"].get("EndpointSpec", {}).get("Ports", [])
     return ports[0]["PublishedPort"] if ports else 0
+
+
+def _generic(task):
+    return task["Spec"].get("Resources", {}).get("Reservations", {}).get("GenericResources")
 
 
 def _memory(service):

@@ -279,6 +279,53 @@ def test_killed_while_it_is_taken_back_the_next_run_ends_the_same(die_at, after,
     assert swarm.specs() == before
 
 
+def with_gpus(**changes):
+    """A Swarm ends a task with a GPU when its node, which is active by that, is written."""
+    swarm = Swarm(5, [service("api", 5), service("rag", 5, gpus=1)], managers=4)
+    for node in swarm.nodes_.values():
+        node["Description"]["Resources"]["GenericResources"] = [
+            {"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": 2}}
+        ]
+    for key, value in changes.items():
+        setattr(swarm, key, value)
+    return swarm
+
+
+@pytest.mark.parametrize("fault", [freezes, loses_a_manager])
+def test_a_node_whose_task_would_not_outlive_it_stays_paused_until_it_is_asked_back(fault):
+    swarm = with_gpus()
+    before, on_n2 = swarm.specs(), swarm.on("n2")
+    swarm.at = {2: lambda: fault(swarm)}
+    for _again in range(2):
+        with pytest.raises(RefusedError, match=r"host-n2 stays paused, for .* ends a task of shop_rag there") as caught:
+            run(swarm, "drained")
+        assert "could not be taken back" not in str(caught.value)
+    assert swarm.specs()[0] == before[0]
+    assert [task for task in swarm.on("n2") if task["ServiceID"] == "id-rag"] == on_n2[1:]
+    foreseen = run(swarm, "active", check=True)["steps"]
+    assert foreseen[0] == {"name": "activate", "node": "host-n2", "ends": "shop_rag"}
+    run(swarm, "active", may_stop={"shop_rag"})
+    assert swarm.specs() == before
+
+
+def test_what_stays_paused_is_drained_by_the_next_run():
+    swarm = with_gpus(failing=(2,))
+    with pytest.raises(RefusedError, match=r"^could not .*deadline exceeded; host-n2 stays paused"):
+        run(swarm, "drained")
+    run(swarm, "drained")
+    assert swarm.on("n2") == []
+
+
+def test_a_pause_of_somebody_else_is_not_asked_about_its_tasks():
+    swarm = with_gpus()
+    swarm.nodes_["n2"]["Spec"]["Availability"] = "pause"
+    before = swarm.specs()
+    swarm.at = {1: lambda: loses_a_manager(swarm)}
+    with pytest.raises(RefusedError, match=r"\(what had begun was taken back\)$"):
+        run(swarm, "drained")
+    assert swarm.specs() == before
+
+
 @settings(max_examples=60)
 @given(fleets(), st.integers(0, 12), st.sampled_from([freezes, "silent", "failing"]))
 def test_on_any_fleet_a_fault_at_any_write_leaves_no_trace(made, writes, fault):

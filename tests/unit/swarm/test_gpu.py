@@ -110,6 +110,26 @@ def test_a_task_with_a_gpu_is_named_and_nothing_is_changed():
     assert swarm.specs() == before
 
 
+def test_a_task_with_other_generic_resources_would_not_outlive_the_label():
+    swarm = swarm_of(service("vram", 1, gpus=1, kind="VRAM", constraints=("node.id==n3",)))
+    before = swarm.specs()
+    with pytest.raises(RefusedError, match="^Swarm would end a task of shop_vram.*name its resources in kinds"):
+        run(swarm, "n3")
+    assert swarm.specs() == before
+    swarm.nodes_["n3"]["Spec"]["Availability"] = "pause"  # by somebody, and it stays so
+    assert run(swarm, "n3")[0] == WITHDRAWN[:2] + ["give"]
+
+
+def test_offered_again_the_steps_tell_what_it_ends():
+    swarm = swarm_of(service("vram", 0, gpus=1, kind="VRAM", constraints=("node.id==n3",)))
+    run(swarm, "n3")
+    swarm.services_["id-vram"]["Spec"]["Mode"]["Replicated"]["Replicas"] = 1
+    for _look in range(8):
+        swarm.tick()
+    told = operation.perform(operations.Gpu(swarm, "n3", "offered", ()), "swarm_gpu", "n3", PARAMS, True)["steps"]
+    assert told[0] == {"name": "offer", "node": "host-n3", "ends": "shop_vram"}
+
+
 def test_a_task_that_comes_in_between_takes_back_what_had_begun():
     """It gets there when the node is being paused, so that it is seen only after it."""
     swarm = swarm_of(service("late", 0, gpus=1, constraints=("node.id==n3",)))

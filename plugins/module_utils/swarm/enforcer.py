@@ -1,0 +1,31 @@
+# Copyright (c) the sophia.replatform maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The tasks that Swarm ends for nothing when an active node is written. Pure: raw API answers in, names out.
+
+At every write to a node that is active then, be it a label, swarmkit ends a task whose generic resources the node still has: it asks whether
+they are there and takes the answer for its opposite (C(manager/orchestrator/constraintenforcer), C(rejectNoncompliantTasks); seen on 20.10).
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import TERMINAL, Raw
+
+
+def ended(world: Raw, node: Raw) -> list[str]:
+    """The services, by name, with a task on O(node) that such a write ends, or one that takes its place at the next."""
+    holding = {task["ServiceID"] for task in world["tasks"] if task.get("NodeID") == node["ID"] and _holds(task)}
+    return sorted(str(one["Spec"]["Name"]) for one in world["services"] if one["ID"] in holding)
+
+
+def told(world: Raw, node: Raw) -> dict[str, t.Any]:
+    """What the step that makes O(node) active says of them: C(ends), or nothing."""
+    names = ended(world, node)
+    return {"ends": ", ".join(names)} if names else {}
+
+
+def _holds(task: Raw) -> bool:
+    reservations = (task.get("Spec", {}).get("Resources") or {}).get("Reservations") or {}
+    wanted = task["DesiredState"] not in ("shutdown", "remove") and task["Status"]["State"] not in TERMINAL
+    return wanted and bool(reservations.get("GenericResources"))
