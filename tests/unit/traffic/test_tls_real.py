@@ -22,6 +22,7 @@ class OwnEdge(Edge):
             edge_https_port=self.secure,
             edge_api_port=self.api,
             edge_log_level="INFO",
+            edge_dial_timeout=5,
             edge_services=[],
             __edge_dynamic_dir=self.dynamic_dir,
         )
