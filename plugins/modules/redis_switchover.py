@@ -36,7 +36,8 @@ options:
       - V(replica) means that O(target) is a replica of O(other) and is set like it.
       - V(primary) means that O(target) is the master and O(other) its replica, or without a key.
       - V(released) means that O(target), to which clients are led, takes writes, wherever a handover was cut off. A replica becomes the
-        master as with V(primary); a master is left as it is, whether or not the other one follows.
+        master as with V(primary); a master is left as it is, whether or not the other one follows. Clients of one that follows it are
+        disconnected for five seconds, for they came there before they were led away, and are refused writes as long as they stay.
     type: str
     required: true
     choices: [replica, primary, released]

@@ -27,7 +27,8 @@ OLDEST = (6, 2)
 class Instance:
     """One instance. O(replid) and O(replid2) are its present and former replication IDs, O(run_id) is another one after each
     start, O(source) is whom it follows as C(host:port), O(linked) is whether it does now, O(settings) are those of
-    RV(CARRIED). O(loading) is whether it reads its own data after a start, and O(read_only) whether it is when it follows."""
+    RV(CARRIED). O(loading) is whether it reads its own data after a start, and O(read_only) whether it is when it follows. O(clients) is how
+    many are connected to it, without replicas."""
 
     address: str
     version: tuple[int, ...] = (7, 0)
@@ -43,6 +44,7 @@ class Instance:
     read_only: bool = True
     settings: t.Mapping[str, str] = field(default_factory=dict)
     run_id: str = ""
+    clients: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def next_step(world: World, wanted: Wanted) -> Decision:
     if target is None:
         return Refused(f"{wanted.target} does not answer: bring it back first")
     if wanted.state == "released" and target.master:
-        return Done(f"{target.address} takes writes")
+        return _let_go(target, other) or Done(f"{target.address} takes writes")
     if other is None:
         if target.master and wanted.state == "primary":
             return Step("wait_for_instance", {"at": wanted.other}, changes=False)
@@ -144,6 +146,14 @@ def led_to(world: World, run_ids: t.Collection[str]) -> str:
     """The address of the one that all of O(run_ids) belong to, or nothing."""
     seen = set(run_ids)
     return next((one.address for one in (world.target, world.other) if one and seen == {one.run_id}), "")
+
+
+def _let_go(master: Instance, replica: Instance | None) -> Step | None:
+    """Clients that came to O(replica) before they were led to O(master) are refused writes there for as long as they stay."""
+    follows = replica and not replica.master and replica.source == master.address
+    if not (replica and follows and replica.clients):
+        return None
+    return Step("disconnect", {"at": replica.address, "clients": replica.clients})
 
 
 def _came_back_empty(master: Instance, replica: Instance) -> bool:
@@ -225,6 +235,7 @@ def simulate(world: World, step: Step, wanted: Wanted) -> World:
         "wait_for_offset": lambda: replace(one, offset=beside.offset),
         "carry_settings": lambda: replace(one, settings={**one.settings, **step.data["settings"]}),
         "demote": lambda: replace(one, master=False, source=beside.address, linked=True),
+        "disconnect": lambda: replace(one, clients=0),
         "promote": lambda: replace(one, master=True, source="", linked=False, replid2=one.replid, replid=""),
     }
     changed = changes[step.name]()
@@ -255,5 +266,6 @@ def parse_instance(address: str, text: str) -> Instance | None:
         loading=redis_info.loading(values),
         read_only=values["setting replica-read-only"] != "no",
         run_id=values["run_id"],
+        clients=int(values["normal_clients"]),
         settings={name: values[f"setting {name}"] for name in CARRIED},
     )

@@ -50,6 +50,8 @@ class RedisPair:
         self.dead_man = dead_man
         self.lock = "" if check_mode else str(params["lock"])
         self.wanted = redis_pair.Wanted(params["state"], params["target"], params["other"], params["overwrite"])
+        # Who connects to a replica after that means it.
+        self.disconnected: set[str] = set()
 
     def next_step(self, world: redis_pair.World) -> Decision:
         return redis_pair.next_step(world, self.wanted)
@@ -80,14 +82,16 @@ class RedisPair:
 
     def observe(self) -> redis_pair.World:
         target, _mark, other = self.run("STATUS", self.wanted.target).partition("== other\n")
-        world = redis_pair.World(
-            redis_pair.parse_instance(self.wanted.target, target), redis_pair.parse_instance(self.wanted.other, other)
-        )
+        world = redis_pair.World(self._parsed(self.wanted.target, target), self._parsed(self.wanted.other, other))
         if self.params["clients"] and self.wanted.state == redis_pair.FREED:
             world = replace(world, led=redis_pair.led_to(world, self.run("LED", self.params["clients"]).split()))
         if self.wanted.state == "primary":
             self._stand_by(self._may_refuse(world))
         return world
+
+    def _parsed(self, at: str, text: str) -> redis_pair.Instance | None:
+        instance = redis_pair.parse_instance(at, text)
+        return replace(instance, clients=0) if instance and at in self.disconnected else instance
 
     def _may_refuse(self, world: redis_pair.World) -> bool:
         """Whether clients are refused wherever they are led, or where they are led to O(other)."""
@@ -109,6 +113,8 @@ class RedisPair:
         settings = step.data.get("settings", {})
         pairs = [word for pair in settings.items() for word in pair]
         printed = self.run(step.name.upper(), step.data["at"], *pairs)
+        if step.name == "disconnect":
+            self.disconnected.add(step.data["at"])
         return {"offset": int(printed)} if step.name == "demote" else None
 
     def run(self, script: str, at: str, *arguments: str) -> str:

@@ -67,6 +67,9 @@ status() {
   for name in appendonly appendfsync maxmemory maxmemory-policy save replica-read-only; do
     echo "setting $name:$("$1" CONFIG GET "$name" | sed -n 2p)"
   done
+  # The first line is the number of the one that asks.
+  said=$(printf '%s\n' 'CLIENT ID' 'CLIENT LIST TYPE normal' | "$1")
+  echo "normal_clients:$(printf '%s\n' "$said" | grep '^id=' | grep -vc "^id=$(printf '%s\n' "$said" | head -n 1) " || true)"
 }
 status cli
 echo "== other"
@@ -127,6 +130,18 @@ follow
 cli CLIENT KILL TYPE normal SKIPME yes >/dev/null
 expect_ok CLIENT UNPAUSE
 echo "$mine"
+"""
+)
+
+# More than once, because the nodes of a cluster follow a name each in its own time, and who comes by the old way meanwhile would stay.
+DISCONNECT = (
+    PREAMBLE
+    + r"""
+alone
+for look in 1 2 3 4 5; do
+  cli CLIENT KILL TYPE normal SKIPME yes >/dev/null
+  sleep 1
+done
 """
 )
 

@@ -110,6 +110,15 @@ def test_a_master_is_released_as_it_is():
         assert isinstance(redis_pair.next_step(World(MASTER, other), Wanted("released", A, B)), Done)
 
 
+def test_clients_that_stayed_with_the_replica_are_sent_away_once_they_are_led_elsewhere():
+    left, released = World(PROMOTED, replace(DEMOTED, clients=3)), Wanted("released", B, A)
+    assert redis_pair.next_step(left, released).data == {"at": A, "clients": 3}
+    assert steps(left, released)[0] == ["disconnect"]
+    assert steps(left, TO_B)[0] == ["wait_for_sync"], "nobody has led them yet"
+    for one in (FRESH, replace(DEMOTED, source="c:6379", clients=3), replace(MASTER, clients=3)):
+        assert steps(World(PROMOTED, one), released)[0] == [], "it is no replica of that one"
+
+
 def test_a_replica_is_not_released_beside_one_that_does_not_answer():
     assert isinstance(redis_pair.next_step(World(REPLICA, None), Wanted("released", B, A)), Refused)
 

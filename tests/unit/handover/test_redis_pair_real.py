@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -52,6 +53,22 @@ def test_there_and_back_and_a_second_run_changes_nothing(pair):
             assert "promote" in names(pair.run("primary", pair.swarm))
             assert pair.swarm.settings() == redis_stores.GIVEN
     judge(pair, writers)
+
+
+def test_a_client_that_came_before_it_was_led_elsewhere_is_not_refused_for_ever(pair):
+    """It is sent away by the demotion and connects again at once, to the old one, as most clients do; it keeps that connection."""
+    serving, other = sides(pair)
+    pair.run("primary", other)
+    with redis_stores.watched(pair), contextlib.closing(redis_stores.Client(serving.port)) as client:
+        with pytest.raises(redis_stores.RedisError, match="READONLY"):
+            client.ask("INCR", "by the old way")
+        assert names(pair.run("released", other, check=True)) == ["disconnect"]
+        assert client.ask("PING") == "PONG"
+        assert names(pair.run("released", other)) == ["disconnect"]
+        with pytest.raises(OSError):
+            client.ask("PING")
+    assert (serving.role(), other.role()) == ("slave", "master")
+    assert not pair.run("released", other)["changed"]
 
 
 # An empty save is one as well: no snapshots.
@@ -163,7 +180,8 @@ def test_writes_come_back_on_the_side_that_clients_are_led_to(pair):
             serving.ask("SET", "key", "1")
         assert "promote" in names(pair.run("released", serving))
         assert serving.ask("SET", "key", "1") == "OK"
-        assert not pair.run("released", serving)["changed"]
+    # The watch itself is connected now and then.
+    assert not pair.run("released", serving)["changed"]
 
 
 @pytest.mark.skipif(not SOAK, reason="a restart for each way to die")

@@ -28,7 +28,7 @@ def info(role, follows, keys="db0:keys=3,expires=0,avg_ttl=0\ndb7:keys=4,expires
     replica = f"master_host:{host}\nmaster_port:{port}\nmaster_link_status:up\nmaster_sync_in_progress:0\nslave_repl_offset:7\n"
     return (
         f"redis_version:7.0.15\nconfig_file:/redis.conf\nrun_id:1\nloading:0\nrole:{role}\nmaster_repl_offset:7\nmaster_replid:{role}\n"
-        f"master_replid2:0\n{replica if role == 'slave' else ''}{keys}{SETTINGS}"
+        f"master_replid2:0\nnormal_clients:0\n{replica if role == 'slave' else ''}{keys}{SETTINGS}"
     )
 
 
