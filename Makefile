@@ -51,7 +51,7 @@ demo: $(VENV)/.ready ## Start the lab, move it from Swarm to K3s under load, and
 .PHONY: test
 test: checks unit molecule ## Run every test
 
-# Most of them leave a CPU idle for much of their time, so two of them run at a time, those that take longest first.
+# Two of them run at a time, those that take longest first, so that a CPU is seldom idle.
 .PHONY: checks
 checks: $(VENV)/.ready
 	$(call say,What the lab is made of + lint + sanity + delivery + repositories + chart + handbook: two at a time and each shown when it has ended)

@@ -150,10 +150,9 @@ def led_to(world: World, run_ids: t.Collection[str]) -> str:
 
 def _let_go(master: Instance, replica: Instance | None) -> Step | None:
     """Clients that came to O(replica) before they were led to O(master) are refused writes there for as long as they stay."""
-    follows = replica and not replica.master and replica.source == master.address
-    if not (replica and follows and replica.clients):
-        return None
-    return Step("disconnect", {"at": replica.address, "clients": replica.clients})
+    if replica and not replica.master and replica.source == master.address and replica.clients:
+        return Step("disconnect", {"at": replica.address, "clients": replica.clients})
+    return None
 
 
 def _came_back_empty(master: Instance, replica: Instance) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import TERMINAL, Raw
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.placement import wanted_tasks
+from ansible_collections.sophia.replatform.plugins.module_utils.swarm.state import Raw
 
 
 def ended(world: Raw, node: Raw) -> list[str]:
     """The services, by name, with a task on O(node) that such a write ends, or one that takes its place at the next."""
-    holding = {task["ServiceID"] for task in world["tasks"] if task.get("NodeID") == node["ID"] and _holds(task)}
-    return sorted(str(one["Spec"]["Name"]) for one in world["services"] if one["ID"] in holding)
+    holding = [one for one in world["services"] if any(map(_holds, wanted_tasks(world, one, node)))]
+    return sorted(str(service["Spec"]["Name"]) for service in holding)
 
 
 def told(world: Raw, node: Raw) -> dict[str, t.Any]:
@@ -27,5 +28,4 @@ def told(world: Raw, node: Raw) -> dict[str, t.Any]:
 
 def _holds(task: Raw) -> bool:
     reservations = (task.get("Spec", {}).get("Resources") or {}).get("Reservations") or {}
-    wanted = task["DesiredState"] not in ("shutdown", "remove") and task["Status"]["State"] not in TERMINAL
-    return wanted and bool(reservations.get("GenericResources"))
+    return bool(reservations.get("GenericResources"))
