@@ -33,7 +33,7 @@ def test_the_other_comes_back_and_the_next_run_brings_both_to_the_same_weights(
     safe,
 ):
     if safe:
-        assert play(tmp_path, edges, sides_of_two, "shifted", **HALF).returncode == 0
+        assert play(tmp_path, edges, sides_of_two, "shifted", **HALF).code == 0
     higher = 50 if safe == 0 else 100
     run = play(tmp_path, edges, sides_of_two, "shifted", start=True, **SLOW)
     until(
@@ -56,7 +56,7 @@ def test_the_other_comes_back_and_the_next_run_brings_both_to_the_same_weights(
         os.kill(edges[1].process.pid, signal.SIGCONT)
     seen = [len(weights(edge)) for edge in edges]
     again = play(tmp_path, edges, sides_of_two, "shifted")
-    assert again.returncode == 0, again.stdout
+    assert again.code == 0, again.output
     one, two = (weights(edge)[number:] for edge, number in zip(edges, seen))
     assert [weight for _at, weight in one][-1] == 100 and [weight for _at, weight in two][-1:] in ([100], [])
     # Neither is a weight ahead of the other on the way.
@@ -66,7 +66,7 @@ def test_the_other_comes_back_and_the_next_run_brings_both_to_the_same_weights(
 
 def test_an_edge_that_can_not_be_reached_is_named_and_the_other_comes_back(tmp_path, edges, sides_of_two):
     run = play(tmp_path, edges, sides_of_two, "shifted", lost="two")
-    assert run.returncode != 0
-    last = [line for line in run.stdout.splitlines() if "fatal: [one]" in line]
-    assert "two: " in last[-1] and "one: " not in last[-1], run.stdout
+    assert run.code != 0
+    last = [line for line in run.output.splitlines() if "fatal: [one]" in line]
+    assert "two: " in last[-1] and "one: " not in last[-1], run.output
     assert [weight for _at, weight in weights(edges[0])] == [50, 0]
