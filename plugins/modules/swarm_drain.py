@@ -85,7 +85,8 @@ notes:
     manager wait for each other. The lock for that is in C(/run), which wants root.
   - Swarm ends a task that holds generic resources, such as a GPU, when its node is written and is active then, be it by a label; another one is
     started in its place. A drain that is taken back therefore leaves a node with such a task paused, and the line says so. The step
-    C(activate) of O(state=active) has the services of such tasks as C(ends).
+    C(activate) of O(state=active) has the services of such tasks as C(ends). Another leader does that to every node, so the demotion of
+    the manager that leads is refused while such a task runs anywhere, unless O(may_stop) names its service.
   - The label C(replatform.sophia.ai/drain) on a service or a node is there while a drain is under way, and says what was there before.
   - Every move writes the spec of a service, so C(docker service rollback) afterwards leads to what the drain wrote, not to the
     version before.

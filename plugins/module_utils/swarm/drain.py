@@ -63,7 +63,7 @@ def next_step(world: Raw, wanted: Wanted) -> Decision:
         return _active(world, node, wanted)
     decision = _removed(world, node, wanted) if wanted.state == "removed" else _drained(world, node, wanted)
     if isinstance(decision, Done) and wanted.state == "demoted":
-        return _demoted(world, node)
+        return _demoted(world, node, wanted)
     return decision
 
 
@@ -211,7 +211,7 @@ def _unsafe(world: Raw, node: Raw, wanted: Wanted) -> Decision | None:
         mend = "without it there would be no quorum; promote another node first"
         return _refused(world, node, f"{_name(node)} is {only}: {mend}")
     # What would be refused after the drain is refused before it.
-    demotion = _demoted(world, node) if wanted.state != "drained" else None
+    demotion = _demoted(world, node, wanted) if wanted.state != "drained" else None
     if isinstance(demotion, Refused):
         return _refused(world, node, demotion.reason)
     return _beside_another(world, node)
@@ -232,7 +232,7 @@ def _beside_another(world: Raw, node: Raw) -> Decision | None:
     return None
 
 
-def _demoted(world: Raw, node: Raw) -> Decision:
+def _demoted(world: Raw, node: Raw, wanted: Wanted) -> Decision:
     if node["Spec"]["Role"] == "worker":
         if "ManagerStatus" in node:
             return Step("wait_for_demotion", {"node": _name(node)}, changes=False)
@@ -248,6 +248,12 @@ def _demoted(world: Raw, node: Raw) -> Decision:
             f"without {_name(node)} only {len(rest)} of {len(managers) - 1} managers would be reachable,"
             " which is no quorum: bring the others back first"
         )
+    ended = set(enforcer.ended_without(world, node)) - wanted.may_stop
+    if node["ManagerStatus"].get("Leader") and ended:
+        return Refused(
+            f"{_name(node)} leads the Swarm, which ends a task of {', '.join(sorted(ended))} as soon as another manager does, for it holds"
+            " generic resources: demote it last, or move that traffic and name them in may_stop"
+        )
     return Step("demote", {"node": _name(node)})
 
 
@@ -256,7 +262,7 @@ def _removed(world: Raw, node: Raw, wanted: Wanted) -> Decision:
         decision = _drained(world, node, wanted)
         if not isinstance(decision, Done):
             return decision
-    decision = _demoted(world, node)
+    decision = _demoted(world, node, wanted)
     if not isinstance(decision, Done):
         return decision
     if node["Status"]["State"] != "down":

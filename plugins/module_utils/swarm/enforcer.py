@@ -4,6 +4,7 @@
 
 At every write to a node that is active then, be it a label, swarmkit ends a task whose generic resources the node still has: it asks whether
 they are there and takes the answer for its opposite (C(manager/orchestrator/constraintenforcer), C(rejectNoncompliantTasks); seen on 20.10).
+A manager that begins to lead does so for every node.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ def told(world: Raw, node: Raw) -> dict[str, t.Any]:
     """What the step that makes O(node) active says of them: C(ends), or nothing."""
     names = ended(world, node)
     return {"ends": ", ".join(names)} if names else {}
+
+
+def ended_without(world: Raw, leader: Raw) -> list[str]:
+    """The services, by name, with a task that ends when O(leader) leads no longer, be it one that a drain has brought elsewhere before."""
+    at_risk = [one for one in world["nodes"] if one["ID"] == leader["ID"] or one["Spec"]["Availability"] == "active"]
+    return sorted({name for node in at_risk for name in ended(world, node)})
 
 
 def _holds(task: Raw) -> bool:

@@ -147,6 +147,36 @@ def test_demotion_keeps_a_quorum(count, lost, allowed):
     assert isinstance(decision, Step if allowed else Refused), decision
 
 
+def with_a_gpu(where, availability="active"):
+    """Three managers of which n1 leads, and a task with a GPU on O(where)."""
+    gpus = [{"DiscreteResourceSpec": {"Kind": "NVIDIA-GPU", "Value": 1}}]
+    task = {**raw.task("rag", where), "Spec": {"Resources": {"Reservations": {"GenericResources": gpus}}}}
+    nodes = managers(3, **{where: {"availability": availability}})
+    return world(nodes, [raw.service("rag")], [task])
+
+
+@pytest.mark.parametrize("state", ["demoted", "removed"])
+@pytest.mark.parametrize("where", ["n1", "n3"])
+def test_another_leader_would_end_tasks_with_gpus(state, where):
+    refused = refusal(with_a_gpu(where), Wanted("n1", state, may_move=frozenset({"shop_rag"})))
+    assert refused.startswith("host-n1 leads the Swarm, which ends a task of shop_rag as soon as another manager does")
+
+
+@pytest.mark.parametrize(
+    ("start", "wanted"),
+    [
+        (with_a_gpu("n3"), Wanted("n2", "demoted")),
+        (with_a_gpu("n3"), Wanted("n1", "drained")),
+        (with_a_gpu("n3", "pause"), Wanted("n1", "demoted")),
+        (with_a_gpu("n3"), Wanted("n1", "demoted", frozenset({"shop_rag"}))),
+        (with_a_gpu("n1"), Wanted("n1", "demoted", frozenset({"shop_rag"}))),
+    ],
+    ids=["no leader", "still leads", "on a paused node", "may stop", "may stop with the node"],
+)
+def test_no_task_ends_by_it(start, wanted):
+    assert steps_to_the_end(start, wanted)[0] == "drain"
+
+
 def test_only_a_manager_can_do_any_of_it():
     assert "no manager" in refusal(world(manager=False), Wanted("n2", "drained"))
 
