@@ -174,8 +174,10 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("death", DEATHS if SOAK else ["stopped", "started"])
-@pytest.mark.parametrize("late", [False, True] if SOAK else [False])
+ALL = [(death, late) for death in DEATHS for late in (False, True)]
+
+
+@pytest.mark.parametrize(("death", "late"), ALL if SOAK else [("stopped", False), ("started", False), ("proven", True)])
 def test_killed_and_run_again(stage, death, late):
     (stage.folder / "swarm" / "much").write_bytes(os.urandom(1 << 24))
     stage.approve()

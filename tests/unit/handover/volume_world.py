@@ -13,6 +13,7 @@ import threading
 import typing as t
 
 START = {"swarm": 1, "k3s": 0, "led": False, "claim": True, "holders": ["localhost"], "ready": True, "slow": False}
+POD_STARTS_IN_S = 5
 Params = t.Mapping[str, t.Any]
 
 # Numbers go on where the folder ends; each is acknowledged outside once it is written.
@@ -73,6 +74,8 @@ class World:
 
     def k8s_scale(self, params: Params, check: bool) -> dict[str, t.Any]:
         assert (params["kind"], params["name"], params["namespace"]) == ("StatefulSet", "wiki", "shop")
+        if params["replicas"] > self.read()["k3s"] and params["wait_timeout"] < POD_STARTS_IN_S:
+            raise RuntimeError("Resource scaling timed out")
         return self.scale("k3s", int(params["replicas"]), check)
 
     def k8s(self, params: Params, check: bool) -> dict[str, t.Any]:
