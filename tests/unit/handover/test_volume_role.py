@@ -142,7 +142,10 @@ def test_a_window_that_was_left_open_is_told_beforehand(tmp_path, opened, open_o
 
 @pytest.mark.parametrize(
     ("fault", "said_then"),
-    [({"ready": False}, "the pod is not ready"), ({"slow": True}, "the window of 120 s is over")],
+    [
+        ({"ready": False}, "the pod is not ready (kubectl -n shop describe pod wiki-0)"),
+        ({"slow": True}, "the window of 120 s is over"),
+    ],
 )
 def test_a_step_that_fails_brings_the_service_back(stage, fault, said_then):
     World(stage.folder).write(**fault)
