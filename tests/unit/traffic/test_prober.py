@@ -186,7 +186,7 @@ def probing(folder, config):
 
 
 def counted(folder):
-    return [json.loads(line) for p in folder.glob("requests-*.jsonl") for line in p.read_text().splitlines()]
+    return [json.loads(line) for p in sorted(folder.glob("requests-*.jsonl")) for line in p.read_text().splitlines()]
 
 
 def sums(lines, key, services):
