@@ -58,6 +58,9 @@ try:
 except ImportError as exc:
     IMPORT_ERROR = exc
 
+# An API server that is frozen never answers.
+_ANSWER_S = 60.0
+
 
 class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
@@ -79,7 +82,8 @@ class LookupModule(LookupBase):
             "spec": {"expirationSeconds": self.get_option("expiration")},
         }
         try:
-            return str(api.create_namespaced_service_account_token(name, namespace, request).status.token)
+            answer = api.create_namespaced_service_account_token(name, namespace, request, _request_timeout=_ANSWER_S)
+            return str(answer.status.token)
         except kubernetes.client.ApiException as exc:
             raise AnsibleLookupError(
                 f"no token of service account {name} in namespace {namespace}: {exc.status} {exc.reason}"

@@ -25,6 +25,8 @@ except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
 
+# An API server that is frozen, or what lies before it, may never answer; a question is asked again by the client itself, three times.
+_ANSWER_S = 30.0
 # A node's agent that restarts loses the connection, or doesn't know its pods for a moment.
 TRIES = 5
 PAUSE_S = 3.0
@@ -49,7 +51,9 @@ class Cluster:
         selector = self._service(service)["spec"].get("selector") or {}
         labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
         with api_errors(f"list the pods of {service}"):
-            answer = self.api.list_namespaced_pod(self.namespace, label_selector=labels, _preload_content=False)
+            answer = self.api.list_namespaced_pod(
+                self.namespace, label_selector=labels, _preload_content=False, _request_timeout=_ANSWER_S
+            )
         for pod in json.loads(answer.data)["items"] if labels else []:
             conditions = pod["status"].get("conditions") or []
             if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
@@ -81,7 +85,9 @@ class Cluster:
 
     def _service(self, name: str) -> dict[str, t.Any]:
         with api_errors(f"read Service {self.namespace}/{name}"):
-            answer = self.api.read_namespaced_service(name, self.namespace, _preload_content=False)
+            answer = self.api.read_namespaced_service(
+                name, self.namespace, _preload_content=False, _request_timeout=_ANSWER_S
+            )
         return dict(json.loads(answer.data))
 
 
