@@ -240,7 +240,7 @@ def in_the_pod(name: str, *command: str) -> str:
         pod["metadata"]["name"],
         "--",
     ]
-    return subprocess.run([*run, *command], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run([*run, *command], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def test_the_stores_on_k3s_serve_alone() -> None:
