@@ -7,7 +7,7 @@ import yaml
 
 PROJECT = pathlib.Path(__file__).parents[3]
 FILES = [*sorted(PROJECT.glob("roles/*/tasks/*.yml")), *sorted(PROJECT.glob("playbooks/*.yml"))]
-# They run helm, which notices a connection that is dead.
+# It waits as long as its own option says; what it does where the API is frozen has not been seen.
 RUN_HELM = {"kubernetes.core.helm"}
 
 
